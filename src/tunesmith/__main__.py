@@ -1,0 +1,5 @@
+"""Runs the command line as ``python -m tunesmith``."""
+
+from tunesmith.cli import main
+
+main()

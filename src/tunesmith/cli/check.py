@@ -1,0 +1,109 @@
+"""``tunesmith check``: finds faults in a file, shows what would run, and tries one trial."""
+
+import shlex
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from tunesmith.cli.app import Exit
+from tunesmith.cli.console import out, say, table
+from tunesmith.cli.run import check_program
+from tunesmith.execution import CommandExecutor, command_line
+from tunesmith.model import Program, Trial, TrialState
+from tunesmith.reporting import duration, goal_text, json_text, number
+from tunesmith.specs import TuneFile, read_study
+from tunesmith.storage import open_storage
+from tunesmith.study import Study
+from tunesmith.tuner import LEASE_S, Tuner
+
+__all__ = ["check_command"]
+
+
+@click.command("check")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--smoke", is_flag=True, help="Run one trial, and see that its metric arrives.")
+@click.option("--samples", type=click.IntRange(min=1), default=5, show_default=True, metavar="N",
+              help="How many of the first points to show.")
+@click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
+def check_command(file: Path, smoke: bool, samples: int, as_json: bool) -> int:  # noqa: FBT001
+    """Find faults in FILE and show what would run; nothing is kept."""
+    plan = read_study(file)
+    program = check_program(plan)
+    with Study.from_spec(plan.spec, name=plan.name) as study:
+        first = study.ask(samples)
+    command = shlex.join(
+        command_line(program, first[0], plan.spec.space, Path(".tunesmith") / "trials" / plan.name / "1")
+    )
+    if as_json:
+        out(json_text(_document(plan, first, command)))
+    else:
+        _print_plan(plan, first, command)
+    if not smoke:
+        if not as_json:
+            say("no faults; `--smoke` runs one trial")
+        return Exit.DONE
+    return _smoke(plan, program)
+
+
+def _print_plan(plan: TuneFile, first: list[Trial], command: str) -> None:
+    spec = plan.spec
+    size = "infinitely many" if spec.space.size is None else f"{spec.space.size:,}"
+    trials = spec.max_trials if spec.max_trials is not None else spec.space.size
+    out(f"study {plan.name}: {goal_text(spec)}, the {spec.measurement} measurement counts")
+    out(f"{trials} trials, {spec.parallel_trials} at a time, by {spec.algorithm.name}")
+    out(f"{len(spec.space)} parameters, {size} points:")
+    for name in spec.space:
+        out(f"  {name}: {spec.space.describe(name)}")
+    out(f"command of trial 1: {command}")
+    out("first points:")
+    rows = [[str(t.number), *(number(t.values.get(n, "")) for n in spec.space)] for t in first]
+    out(table([["#", *spec.space], *rows]))
+
+
+def _document(plan: TuneFile, first: list[Trial], command: str) -> dict[str, object]:
+    spec = plan.spec
+    return {
+        "schema": "tunesmith.plan/1",
+        "study": plan.name,
+        "objectives": [{"metric": o.metric, "goal": o.goal} for o in spec.objectives],
+        "algorithm": spec.algorithm.name,
+        "max_trials": spec.max_trials,
+        "parallel_trials": spec.parallel_trials,
+        "points": spec.space.size,
+        "parameters": spec.space.to_json(),
+        "command": command,
+        "samples": [dict(t.values) for t in first],
+    }
+
+
+def _smoke(plan: TuneFile, program: Program) -> int:
+    """Run one trial in a folder that is deleted afterwards, and say how it went."""
+    say("running one trial ...")
+    spec = replace(plan.spec, max_trials=1, parallel_trials=1)
+    with tempfile.TemporaryDirectory(prefix="tunesmith-smoke-") as folder:
+        storage = open_storage("sqlite://")
+        study = Study.from_spec(spec, name=plan.name, storage=storage, lease_s=LEASE_S)
+        executor = CommandExecutor(
+            program, study=plan.name, spec=spec, root=Path(folder), worker=study.worker
+        )
+        Tuner(study, executor, retries=0, reading=program.reading).work()
+        trial = study.trials[0]
+        measured = study.measurements(trial)
+        errors = Path(folder) / "trials" / plan.name / "1" / "stderr"
+        tail = errors.read_text(errors="replace").splitlines()[-12:] if errors.exists() else []
+    if trial.state is not TrialState.COMPLETED:
+        for line in tail:
+            say(f"  | {line}")
+        say(f"the trial is {trial.state}: {trial.reason}")
+        return Exit.STUDY_FAILED
+    assert trial.started is not None
+    assert trial.finished is not None
+    took = trial.finished - trial.started
+    metric = spec.objective.metric
+    say(f"{metric} {number(trial.metrics[metric])} arrived, {len(measured)} measurements, in {duration(took)}")
+    trials = plan.spec.max_trials or plan.spec.space.size or 1
+    at_once = min(plan.spec.parallel_trials, trials)
+    say(f"{trials} trials, {at_once} at a time, would take about {duration(took * trials / at_once)}")
+    return Exit.DONE

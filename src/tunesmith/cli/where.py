@@ -1,0 +1,70 @@
+"""Filters on trials, such as ``state=completed and lr<1e-3 accuracy>=0.9``."""
+
+import operator
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Self
+
+import click
+
+from tunesmith.model import Trial
+
+__all__ = ["Filter", "field_value"]
+
+_COMPARE: dict[str, Callable[[object, object], bool]] = {
+    "=": operator.eq,
+    "==": operator.eq,
+    "!=": operator.ne,
+    ">=": operator.ge,  # type: ignore[dict-item]  # both sides are checked to be numbers
+    "<=": operator.le,  # type: ignore[dict-item]
+    ">": operator.gt,  # type: ignore[dict-item]
+    "<": operator.lt,  # type: ignore[dict-item]
+}
+_TERM = re.compile(r"""\s*([^\s<>=!]+)\s*(>=|<=|!=|==|=|>|<)\s*("[^"]*"|'[^']*'|\S+)\s*""")
+
+
+def field_value(trial: Trial, name: str) -> object:
+    """Return a column, a parameter or a metric of a trial; None if it has none of that name."""
+    columns = {"number": trial.number, "state": trial.state.value, "attempt": trial.attempt}
+    columns |= {"origin": trial.origin, "reason": trial.reason}
+    for place in (trial.metrics, trial.values, columns):
+        if name in place:
+            return place[name]  # type: ignore[index]  # one of three mappings by name
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Conditions that must all hold."""
+
+    terms: tuple[tuple[str, str, str], ...]
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read conditions, joined by ``and`` or blanks; raise `click.UsageError` where that fails."""
+        terms: list[tuple[str, str, str]] = []
+        rest = text.strip()
+        while rest:
+            match = _TERM.match(rest)
+            if match is None:
+                msg = f"Can't read {rest!r}. Conditions look like: state=completed and lr<1e-3"
+                raise click.UsageError(msg)
+            terms.append((match[1], match[2], match[3].strip("\"'")))
+            rest = re.sub(r"^and\b\s*", "", rest[match.end() :])
+        return cls(tuple(terms))
+
+    def matches(self, trial: Trial) -> bool:
+        """Whether all conditions hold; one on something that the trial lacks does not."""
+        return all(_holds(field_value(trial, name), sign, given) for name, sign, given in self.terms)
+
+
+def _holds(value: object, sign: str, given: str) -> bool:
+    if value is None:
+        return False
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        try:
+            return _COMPARE[sign](value, float(given))
+        except ValueError:
+            return False
+    return sign in ("=", "==", "!=") and _COMPARE[sign](str(value), given)

@@ -1,0 +1,31 @@
+"""Where trials run: commands in process groups, functions in worker processes."""
+
+from tunesmith.execution.argv import command_line, value_texts
+from tunesmith.execution.base import Ended, Executor, Outcome, Reported
+from tunesmith.execution.command import CommandExecutor
+from tunesmith.execution.function import FunctionExecutor
+from tunesmith.execution.inside import infeasible, report
+from tunesmith.execution.live import LiveTrial
+from tunesmith.execution.mark import MARK
+from tunesmith.execution.slots import visible_gpus
+from tunesmith.execution.tree import kill_marked
+from tunesmith.execution.workdir import study_directory, trial_directory
+
+__all__ = [
+    "MARK",
+    "CommandExecutor",
+    "Ended",
+    "Executor",
+    "FunctionExecutor",
+    "LiveTrial",
+    "Outcome",
+    "Reported",
+    "command_line",
+    "infeasible",
+    "kill_marked",
+    "report",
+    "study_directory",
+    "trial_directory",
+    "value_texts",
+    "visible_gpus",
+]

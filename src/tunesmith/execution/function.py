@@ -1,0 +1,228 @@
+"""Runs trials as calls of a Python function, in worker processes that serve one trial after another.
+
+Workers are fresh interpreters, never forks: they share no threads, locks or GPU state with the
+tuner, need no ``if __name__ == "__main__"``, and a crash in one ends one trial.
+"""
+
+import contextlib
+import os
+import pickle
+import socket
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from subprocess import Popen
+from typing import cast
+
+import cloudpickle
+
+from tunesmith.errors import Problem, SpecError
+from tunesmith.execution.base import Ended, Outcome, Reported
+from tunesmith.execution.child import Nursery
+from tunesmith.execution.ending import explain_exit, explain_start
+from tunesmith.execution.guard import Guard
+from tunesmith.execution.live import check_function
+from tunesmith.execution.messages import Answer, Hello, Raised, Report, Returned, Run, Signalled
+from tunesmith.execution.slots import Slot, Slots
+from tunesmith.execution.tree import kill_marked, sweep
+from tunesmith.execution.watch import Watch
+from tunesmith.execution.workdir import make_root, prepare, trial_directory, trial_environment
+from tunesmith.model import Resources, StudySpec, Trial
+
+__all__ = ["FunctionExecutor"]
+
+
+@dataclass(slots=True)
+class _Worker:
+    """A worker process and the slot it was started for: a GPU once chosen stays with the process."""
+
+    process: Popen[bytes]
+    connection: Connection
+    slot: Slot
+    idle: bool = True
+
+
+class FunctionExecutor:
+    """Calls a function once for each trial.
+
+    Args:
+        function: Takes the trial, or the space's parameters by name; may be a closure or a lambda.
+        study: The study's name.
+        spec: The study.
+        root: The folder below which trials have their directories.
+        worker: The tuner's name.
+        resources: What each trial needs and may take.
+
+    Raises:
+        SpecError: the function can't be called so, or can't be pickled; a trial needs more GPUs or
+            CPUs than there are.
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., object],
+        *,
+        study: str,
+        spec: StudySpec,
+        root: Path,
+        worker: str,
+        resources: Resources,
+    ) -> None:
+        check_function(function, spec.space)
+        self._hello = Hello(_pickled(function, spec), tuple(sys.path))
+        self._study = study
+        self._spec = spec
+        self._root = root
+        self._worker = worker
+        self._resources = resources
+        self._slots = Slots(resources)
+        make_root(root, study)
+        self._watch = Watch()
+        self._nursery = Nursery()
+        self._workers: list[_Worker] = []
+        self._serving: dict[int, _Worker] = {}
+        self._used: set[str] = set()
+
+    @property
+    def slots(self) -> int | None:
+        """How many trials it can run at once; None for as many as are wanted."""
+        return self._slots.count
+
+    def directory(self, number: int) -> Path:
+        """Return the working directory of a trial."""
+        return trial_directory(self._root, self._study, number)
+
+    def start(self, trial: Trial) -> None:
+        """Start a trial; its end comes from `wait`, also if the start fails."""
+        directory = self.directory(trial.number)
+        prepare(directory, trial)
+        slot = self._slots.take()
+        try:
+            worker = self._idle_worker(slot)
+        except OSError as error:
+            self._slots.give_back(slot)
+            self._watch.put(explain_start(trial.number, error))
+            return
+        worker.idle = False
+        self._serving[trial.number] = worker
+        self._used.add(str(directory))
+        guard = Guard(worker.process.pid, self._resources)
+        self._watch.guard(trial.number, guard)
+        variables = trial_environment(directory, trial, self._study, self._spec, self._worker)
+        run = Run(trial.number, dict(trial.values), str(directory), variables)
+        threading.Thread(target=self._serve, args=(worker, run, guard), daemon=True).start()
+
+    def wait(self, timeout_s: float) -> Reported | Ended | None:
+        """Return what happens next, or None after ``timeout_s`` seconds in which nothing did."""
+        event = self._watch.wait(timeout_s)
+        if isinstance(event, Ended) and event.number in self._serving:
+            worker = self._serving.pop(event.number)
+            worker.idle = True
+            self._slots.give_back(worker.slot)
+            if worker.process.poll() is not None:
+                self._workers.remove(worker)
+        return event
+
+    def stop(self, number: int, outcome: Outcome, reason: str) -> None:
+        """Ask a trial's processes to end (SIGTERM), then make them (SIGKILL); it ends as ``outcome``."""
+        self._watch.stop(number, outcome, reason)
+
+    def kill(self) -> None:
+        """End all processes at once, without grace."""
+        self._watch.kill()
+
+    def close(self) -> None:
+        """End what still runs and leave nothing behind."""
+        self._watch.kill()
+        while self._watch.busy:
+            self.wait(1.0)
+        for worker in self._workers:
+            worker.connection.close()
+            worker.process.kill()
+            worker.process.wait()
+            self._bury(worker)
+        if self._used:  # daemons that left their trial's group
+            kill_marked(self._used)
+        self._nursery.close()
+
+    def _idle_worker(self, slot: Slot) -> _Worker:
+        for worker in self._workers:
+            if worker.idle and worker.slot == slot:
+                return worker
+        ours, theirs = socket.socketpair()
+        with theirs:
+            process = self._nursery.start(
+                [sys.executable, "-m", "tunesmith.execution.worker", str(theirs.fileno())],
+                environment={**os.environ, **slot.variables()},
+                mark=self._root / "workers" / self._worker,
+                files=[theirs.fileno()],
+            )
+        slot.pin(process.pid)
+        connection = Connection(ours.detach())
+        worker = _Worker(process, connection, slot)
+        self._workers.append(worker)
+        with contextlib.suppress(OSError):  # it has died already; `_serve` will find out why
+            connection.send(self._hello)
+        return worker
+
+    def _serve(self, worker: _Worker, run: Run, guard: Guard) -> None:
+        """Have a worker run one trial, and pass on what it says; in a thread of its own."""
+        try:
+            worker.connection.send(run)
+            while isinstance(message := worker.connection.recv(), Report):
+                self._ask_tuner(worker, run.number, message)
+            ended = self._ended(run.number, message)
+        except (EOFError, OSError):
+            status = worker.process.wait()
+            self._bury(worker)
+            ended = explain_exit(run.number, status, guard, Path(run.directory) / "stderr")
+            if ended.outcome is Outcome.SUCCEEDED:
+                ended = Ended(run.number, Outcome.FAILED, "the function ended its own process")
+        if guard.outcome is not None:
+            kill_marked([run.directory])
+            if ended.outcome is not Outcome.SUCCEEDED:
+                ended = Ended(run.number, guard.outcome, guard.reason)
+        self._watch.put(ended)
+
+    def _ask_tuner(self, worker: _Worker, number: int, report: Report) -> None:
+        answered = threading.Event()
+        answers: list[str] = []
+
+        def answer(stop: str) -> None:
+            answers.append(stop)
+            answered.set()
+
+        self._watch.put(Reported(number, report.step, report.metrics, report.elapsed_s, answer))
+        answered.wait()
+        worker.connection.send(Answer(answers[0]))
+
+    def _ended(self, number: int, message: object) -> Ended:
+        match message:
+            case Returned(metrics):
+                objective = self._spec.objective.metric
+                named = {name or objective: value for name, value in metrics.items()}
+                return Ended(number, Outcome.SUCCEEDED, metrics=named)
+            case Signalled(infeasible, reason):
+                return Ended(number, Outcome.INFEASIBLE if infeasible else Outcome.STOPPED, reason)
+            case Raised(reason):
+                return Ended(number, Outcome.FAILED, reason)
+        raise AssertionError(message)
+
+    def _bury(self, worker: _Worker) -> None:
+        sweep(worker.process.pid)
+        with contextlib.suppress(OSError):
+            self._nursery.ended(worker.process)
+
+
+def _pickled(function: Callable[..., object], spec: StudySpec) -> bytes:
+    try:
+        return cast("bytes", cloudpickle.dumps((function, frozenset(spec.space))))
+    except (pickle.PicklingError, TypeError, AttributeError) as error:
+        message = (
+            f"The function can't be sent to another process: {error}. Make what it needs inside of it,"
+            " such as open files, locks, loggers and database connections."
+        )
+        raise SpecError([Problem("E121", message)]) from error

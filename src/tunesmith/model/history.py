@@ -1,0 +1,68 @@
+"""What a study has tried so far: a searcher's whole state."""
+
+from collections.abc import Collection, Iterable, Sequence
+
+from tunesmith.model.spec import StudySpec
+from tunesmith.model.trial import Trial
+
+__all__ = ["History"]
+
+
+class History:
+    """All trials of a study in the order of their numbers, kept up to date by whoever owns it.
+
+    Searchers read it and change nothing. Reading costs nothing that grows with the study: what a
+    searcher asks for is kept as trials arrive.
+    """
+
+    def __init__(self, spec: StudySpec, trials: Iterable[Trial] = ()) -> None:
+        self._spec = spec
+        self._trials: list[Trial] = []
+        self._keys: dict[tuple[object, ...], int] = {}
+        self._counts: dict[str, int] = {}
+        self._open: dict[int, Trial] = {}
+        self.update(trials)
+
+    def update(self, trials: Iterable[Trial]) -> None:
+        """Take in new and changed trials; new ones in the order of their numbers."""
+        for trial in trials:
+            if trial.number <= len(self._trials):
+                self._counts[self._trials[trial.number - 1].state] -= 1
+                self._trials[trial.number - 1] = trial
+            else:
+                assert trial.number == len(self._trials) + 1, "numbers are dense"
+                self._trials.append(trial)
+                self._keys.setdefault(self._spec.space.key(trial.values), trial.number)
+            self._counts[trial.state] = self._counts.get(trial.state, 0) + 1
+            if trial.is_final:
+                self._open.pop(trial.number, None)
+            else:
+                self._open[trial.number] = trial
+
+    @property
+    def spec(self) -> StudySpec:
+        """What the study is."""
+        return self._spec
+
+    @property
+    def trials(self) -> Sequence[Trial]:
+        """Every trial; trial ``n`` stands at ``n - 1``."""
+        return self._trials
+
+    @property
+    def open(self) -> Collection[Trial]:
+        """The trials that have not ended."""
+        return self._open.values()
+
+    @property
+    def distinct(self) -> int:
+        """How many different points have been suggested."""
+        return len(self._keys)
+
+    def count(self, *states: str) -> int:
+        """Return how many trials are in any of ``states``."""
+        return sum(self._counts.get(state, 0) for state in states)
+
+    def tried(self, key: tuple[object, ...]) -> int | None:
+        """Return the number of the first trial with this point (see `Space.key`), or None."""
+        return self._keys.get(key)

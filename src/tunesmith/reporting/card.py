@@ -1,0 +1,110 @@
+"""A study at a glance: a few lines for a console, a card for a notebook."""
+
+from collections.abc import Mapping, Sequence
+from html import escape
+
+from tunesmith.model import StudySpec, StudySummary, Trial, TrialState
+from tunesmith.reporting.figures import number
+
+__all__ = ["assignments", "counts_text", "goal_text", "study_card", "study_text"]
+
+_COLOURS = {
+    TrialState.COMPLETED: "#2a9d5c",
+    TrialState.STOPPED: "#e0a100",
+    TrialState.RUNNING: "#3b82f6",
+    TrialState.FAILED: "#d64545",
+    TrialState.INFEASIBLE: "#b06ab3",
+    TrialState.CANCELLED: "#9aa0a6",
+    TrialState.PAUSED: "#7c8aa0",
+    TrialState.QUEUED: "#cfd4da",
+}
+
+
+def assignments(values: Mapping[str, object]) -> str:
+    """Return values as ``lr=0.01 units=64``."""
+    return " ".join(f"{name}={number(value)}" for name, value in values.items())
+
+
+def counts_text(counts: Mapping[TrialState, int]) -> str:
+    """Return counts as ``completed 12, running 2``; ``no trials yet`` for none."""
+    return ", ".join(f"{s.value} {counts[s]}" for s in TrialState if counts.get(s)) or "no trials yet"
+
+
+def goal_text(spec: StudySpec) -> str:
+    """Return objectives as ``maximize accuracy``."""
+    return ", ".join(f"{o.goal} {o.metric}" for o in spec.objectives)
+
+
+def study_text(summary: StudySummary) -> str:
+    """Return what a console shows of a study, in two or three lines."""
+    record, spec = summary.record, summary.record.spec
+    reason = f" ({record.reason})" if record.reason else ""
+    lines = [
+        f"study {record.name}: {record.state}{reason}, {goal_text(spec)}, {spec.algorithm.name}",
+        f"trials {_progress(summary)}: {counts_text(summary.counts)}",
+    ]
+    if summary.best is not None:
+        value = number(summary.best.metrics[spec.objective.metric])
+        lines.append(f"best {value} (#{summary.best.number}) {assignments(summary.best.values)}")
+    return "\n".join(lines)
+
+
+def study_card(summary: StudySummary, ranked: Sequence[Trial]) -> str:
+    """Return what a notebook shows of a study: one block of HTML with no script and no outside file.
+
+    Args:
+        summary: The study.
+        ranked: The trials that count, for the curve of the best so far; in any order.
+    """
+    record, spec, best = summary.record, summary.record.spec, summary.best
+    head = f"<b>{escape(record.name)}</b> · {record.state} · {escape(goal_text(spec))}"
+    parts = [f"<div>{head}</div>", _bar(summary)]
+    parts.append(f"<div>{_progress(summary)} trials: {counts_text(summary.counts)}</div>")
+    if best is not None:
+        value = number(best.metrics[spec.objective.metric])
+        parts.append(
+            f"<div>best <b>{value}</b> (trial {best.number})"
+            f" <code>{escape(assignments(best.values))}</code></div>"
+        )
+        parts.append(_sparkline(spec, ranked))
+    style = "font:13px sans-serif;line-height:1.6;border:1px solid #8885;border-radius:6px;padding:8px 12px"
+    return f'<div style="{style}">{"".join(parts)}</div>'
+
+
+def _progress(summary: StudySummary) -> str:
+    limit = summary.record.spec.max_trials
+    return f"{summary.done}/{limit}" if limit is not None else str(summary.done)
+
+
+def _bar(summary: StudySummary) -> str:
+    total = max(summary.record.spec.max_trials or 0, sum(summary.counts.values()), 1)
+    pieces = "".join(
+        f'<span title="{state.value} {n}" style="display:inline-block;height:8px;'
+        f'width:{100 * n / total:.2f}%;background:{_COLOURS[state]}"></span>'
+        for state in _COLOURS
+        if (n := summary.counts.get(state, 0))
+    )
+    return f'<div style="background:#8883;font-size:0;margin:4px 0">{pieces}</div>'
+
+
+def _sparkline(spec: StudySpec, ranked: Sequence[Trial]) -> str:
+    """Draw the best value so far over trial numbers, as steps."""
+    objective = spec.objective
+    points: list[tuple[int, float]] = []
+    for t in sorted(ranked, key=lambda t: t.number):
+        value = t.metrics[objective.metric]
+        if not points or objective.better(value, points[-1][1]):
+            points.append((t.number, value))
+    if len(points) < 2:
+        return ""
+    last = max(t.number for t in ranked)
+    low, high = min(v for _, v in points), max(v for _, v in points)
+    x = [200 * n / last for n, _ in points] + [200.0]
+    y = [34 - 30 * (v - low) / (high - low) for _, v in points]
+    path = f"M{x[0]:.1f} {y[0]:.1f}" + "".join(
+        f"H{x[i + 1]:.1f}" + (f"V{y[i + 1]:.1f}" if i + 1 < len(y) else "") for i in range(len(y))
+    )
+    return (
+        '<svg width="200" height="38" role="img" aria-label="best value so far by trial">'
+        f'<path d="{path}" fill="none" stroke="currentColor" stroke-width="1.5"/></svg>'
+    )

@@ -1,0 +1,107 @@
+"""Studies and trials as plain data: what ``--json``, exports and events carry.
+
+Every document names its ``schema``; within a schema's number, fields are only ever added.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from tunesmith.model import Measurement, StudySpec, StudySummary, Trial, TrialState
+from tunesmith.reporting.figures import iso_time, plain
+
+__all__ = [
+    "measurement_document",
+    "study_document",
+    "trial_document",
+    "trial_record",
+    "trials_document",
+]
+
+Document = dict[str, object]
+
+
+def trial_document(trial: Trial) -> Document:
+    """Return one trial."""
+    return {
+        "number": trial.number,
+        "state": trial.state.value,
+        "attempt": trial.attempt,
+        "values": dict(trial.values),
+        "metrics": {name: plain(value) for name, value in trial.metrics.items()},
+        "step": trial.step,
+        "reason": trial.reason,
+        "origin": trial.origin,
+        "worker": trial.worker,
+        "queued": iso_time(trial.queued),
+        "started": iso_time(trial.started),
+        "finished": iso_time(trial.finished),
+    }
+
+
+def trials_document(trials: Iterable[Trial]) -> Document:
+    """Return a list of trials."""
+    return {"schema": "tunesmith.trials/1", "trials": [trial_document(t) for t in trials]}
+
+
+def measurement_document(measurement: Measurement) -> Document:
+    """Return one measurement."""
+    return {
+        "step": measurement.step,
+        "elapsed_s": round(measurement.elapsed_s, 3),
+        "metrics": {name: plain(value) for name, value in measurement.metrics.items()},
+    }
+
+
+def study_document(summary: StudySummary) -> Document:
+    """Return a study with its counts and its best trial."""
+    record = summary.record
+    return {
+        "schema": "tunesmith.study/1",
+        "name": record.name,
+        "state": record.state.value,
+        "reason": record.reason,
+        "counts": {state.value: summary.counts.get(state, 0) for state in TrialState},
+        "trials": record.size,
+        "best_trial": trial_document(summary.best) if summary.best else None,
+        **_spec_document(record.spec),
+        "command": record.command,
+        "created": iso_time(record.created),
+        "used": iso_time(record.used),
+        "revision": record.revision,
+    }
+
+
+def trial_record(trial: Trial, spec: StudySpec) -> Document:
+    """Return one trial as one flat row: parameters and metrics beside number and state.
+
+    A metric that is called like a parameter or a column gets ``metric.`` in front.
+    """
+    row: Document = {"number": trial.number, "state": trial.state.value}
+    for name in spec.space:
+        row[name if name not in row else f"parameter.{name}"] = trial.values.get(name)
+    for metric in _metric_names(trial.metrics, spec):
+        row[metric if metric not in row else f"metric.{metric}"] = trial.metrics.get(metric)
+    duration = None
+    if trial.started is not None and trial.finished is not None:
+        duration = trial.finished - trial.started
+    more = {"attempt": trial.attempt, "reason": trial.reason, "origin": trial.origin}
+    times = {"started": iso_time(trial.started), "finished": iso_time(trial.finished)}
+    for name, value in {**more, **times, "duration_s": duration}.items():
+        row.setdefault(name, value)
+    return row
+
+
+def _metric_names(metrics: Mapping[str, float], spec: StudySpec) -> Sequence[str]:
+    return list(dict.fromkeys([*(o.metric for o in spec.objectives), *metrics]))
+
+
+def _spec_document(spec: StudySpec) -> Document:
+    return {
+        "objectives": [{"metric": o.metric, "goal": o.goal} for o in spec.objectives],
+        "measurement": spec.measurement,
+        "algorithm": {"name": spec.algorithm.name, **spec.algorithm.settings},
+        "seed": spec.seed,
+        "max_trials": spec.max_trials,
+        "parallel_trials": spec.parallel_trials,
+        "max_failed_trials": spec.max_failed_trials,
+        "parameters": spec.space.to_json(),
+    }

@@ -1,0 +1,90 @@
+"""A study's trials as a sequence that turns itself into records, a frame or a table."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from html import escape
+from typing import TYPE_CHECKING, overload
+
+from tunesmith.errors import MissingExtraError
+from tunesmith.model import StudySpec, Trial
+from tunesmith.reporting.documents import trial_record
+from tunesmith.reporting.figures import number
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Trials"]
+
+_SHOWN = 20
+
+
+class Trials(Sequence[Trial]):
+    """The trials of a study in the order of their numbers; trial ``n`` stands at ``n - 1``."""
+
+    def __init__(self, trials: Sequence[Trial], spec: StudySpec) -> None:
+        self._trials = tuple(trials)
+        self._spec = spec
+
+    def __len__(self) -> int:
+        return len(self._trials)
+
+    def __iter__(self) -> Iterator[Trial]:
+        return iter(self._trials)
+
+    @overload
+    def __getitem__(self, index: int) -> Trial: ...
+    @overload
+    def __getitem__(self, index: slice) -> "Trials": ...
+    def __getitem__(self, index: int | slice) -> "Trial | Trials":
+        if isinstance(index, slice):
+            return Trials(self._trials[index], self._spec)
+        return self._trials[index]
+
+    def records(self) -> list[Mapping[str, object]]:
+        """Return one flat dict per trial: number, state, parameters, metrics, times; the same keys in all."""
+        rows = [trial_record(trial, self._spec) for trial in self._trials]
+        keys = list(dict.fromkeys(key for row in rows for key in row))
+        return [{key: row.get(key) for key in keys} for row in rows]
+
+    def df(self) -> "pd.DataFrame":
+        """Return a pandas frame with one row per trial and the columns of `records`.
+
+        Raises:
+            MissingExtraError: pandas is not installed.
+        """
+        try:
+            import pandas as pd  # noqa: PLC0415 - optional and heavy
+        except ImportError:
+            msg = "A frame needs pandas: pip install 'tunesmith[pandas]'. `records()` does without."
+            raise MissingExtraError(msg) from None
+        return pd.DataFrame(self.records())
+
+    def __repr__(self) -> str:
+        if not self._trials:
+            return "no trials"
+        rows = [list(map(number, row)) for row in self._rows()]
+        table = [self._head(), *rows]
+        widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+        lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in table]
+        return "\n".join([*lines, *self._more()])
+
+    def _repr_html_(self) -> str:
+        head = "".join(f"<th>{escape(name)}</th>" for name in self._head())
+        body = "".join(
+            "<tr>" + "".join(f"<td>{escape(number(cell))}</td>" for cell in row) + "</tr>"
+            for row in self._rows()
+        )
+        more = "".join(f"<p>{escape(line)}</p>" for line in self._more())
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{more}"
+
+    def _head(self) -> list[str]:
+        return ["#", "state", *(o.metric for o in self._spec.objectives), *self._spec.space]
+
+    def _rows(self) -> Iterator[list[object]]:
+        for t in self._trials[-_SHOWN:]:
+            metrics = [t.metrics.get(o.metric, "") for o in self._spec.objectives]
+            values = [t.values.get(name, "") for name in self._spec.space]
+            yield [t.number, t.state.value, *metrics, *values]
+
+    def _more(self) -> list[str]:
+        hidden = len(self._trials) - _SHOWN
+        return [f"… and {hidden} earlier trials; records() and df() give all"] if hidden > 0 else []

@@ -1,0 +1,54 @@
+"""Keeps suggestions fresh: in a finite space no point is proposed twice."""
+
+from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
+
+import numpy as np
+
+from tunesmith.model import History
+from tunesmith.space import Value
+
+__all__ = ["fresh_points"]
+
+_ENUMERABLE = 20_000  # points that are listed rather than drawn until a new one turns up
+_DRAWS = 200
+
+
+def fresh_points(
+    history: History,
+    propose: Callable[[int], Mapping[str, Value]],
+    rng: np.random.Generator,
+) -> Iterator[Mapping[str, Value]]:
+    """Yield ``propose(0)``, ``propose(1)``, … without points that were tried; end when none is left.
+
+    Spaces without a finite size are not filtered: there a repetition is a coincidence or is meant.
+    """
+    space = history.spec.space
+    size = space.size
+    if size is None:
+        index = 0
+        while True:
+            yield propose(index)
+            index += 1
+    proposed: set[tuple[object, ...]] = set()
+    index = 0
+    misses = 0
+    while misses < _DRAWS and history.distinct + len(proposed) < size:
+        point = propose(index)
+        key = space.key(point)
+        index += 1
+        if key in proposed or history.tried(key) is not None:
+            misses += 1
+            continue
+        misses = 0
+        proposed.add(key)
+        yield point
+    # Proposals hardly ever hit what is left, so list it. In a space too large to list, that many
+    # misses mean a searcher that has settled on a few points: give the first that are left.
+    left = (p for p in space.points() if (k := space.key(p)) not in proposed and history.tried(k) is None)
+    if size <= _ENUMERABLE:
+        listed = list(left)
+        rng.shuffle(listed)  # type: ignore[arg-type]  # a list of mappings shuffles well
+        yield from listed
+    else:
+        yield from islice(left, size)

@@ -1,0 +1,31 @@
+"""Names of parameters: they become flags, placeholders and keys of files."""
+
+from difflib import get_close_matches
+from collections.abc import Iterable
+
+from tunesmith.errors import SpaceError
+
+__all__ = ["check_name", "did_you_mean"]
+
+_RESERVED = "={}"
+
+
+def check_name(name: object) -> None:
+    """Raise `SpaceError` unless ``name`` can name a parameter."""
+    if not isinstance(name, str) or not name:
+        msg = f"A parameter needs a name, got {name!r}."
+        raise SpaceError(msg)
+    bad = next((c for c in name if c in _RESERVED or c.isspace() or not c.isprintable()), None)
+    if bad is not None:
+        msg = f"Parameter {name!r}: a name can't contain {bad!r}."
+        raise SpaceError(msg)
+    if name.startswith("-"):
+        msg = f"Parameter {name!r}: a name can't begin with '-'; it becomes --{name.lstrip('-')} by itself."
+        raise SpaceError(msg)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return `` Did you mean 'lr'?`` for the name that comes nearest, or all known names."""
+    names = list(known)
+    near = get_close_matches(name, names, n=1)
+    return f" Did you mean {near[0]!r}?" if near else f" There are: {', '.join(names)}."

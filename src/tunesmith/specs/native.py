@@ -1,0 +1,265 @@
+"""The native file: a study and the program it runs, as a person writes them.
+
+    study: digits                          # the file's name if it is not given
+    maximize: accuracy                     # or minimize; one metric or a list of them
+    measurement: best                      # last, best, minimum, maximum
+    algorithm: grid                        # or {name: grid, settings ...}
+    max_trials: 30
+    parallel_trials: 2
+    max_failed_trials: 3
+    seed: 0
+    parameters:
+      lr: {type: double, min: 1e-4, max: 1e-1, scale: log}
+      units: [64, 128, 512]                # a list
+      optimizer: adam, sgd                 # or the short form of the command line
+      momentum: {type: double, min: 0, max: 0.99, when: {optimizer: sgd}}
+    initial: [{lr: 0.01, units: 128}]      # points to try first
+    command: python train.py               # each trial: --lr=0.01 --units=128 ...
+    values_as: flags                       # placeholders, environment
+    directory: .
+    environment: {OMP_NUM_THREADS: 1}
+    metrics: {sources: [stdout], pattern: '(?P<name>\\w+) is (?P<value>\\S+)'}
+    limits: {time: 1h30m, memory: 2GiB, grace: 10s}
+    resources: {cpus: 1, gpus: 0}
+    retries: 2
+
+Nothing else is allowed in it. All its faults are found in one reading.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast, get_args
+
+from tunesmith.errors import SpaceError, SpecError
+from tunesmith.model import Algorithm, Objective, Program, Selection, Setting, StudySpec
+from tunesmith.plugins import plugin_names
+from tunesmith.space import Space, Value
+from tunesmith.specs.declaration import about, build_space, value_of
+from tunesmith.specs.faults import Faults, Span, did_you_mean
+from tunesmith.specs.fields import Fields, kind_of, word_list
+from tunesmith.specs.located import Listing, Node, Scalar, Table, compose
+from tunesmith.specs.parameters import read_declarations
+from tunesmith.specs.program import read_program
+
+__all__ = ["TuneFile", "parse_study", "read_study"]
+
+_NAMELESS_STEMS = ("tune", "study", "tunesmith")
+
+
+@dataclass(frozen=True, slots=True)
+class TuneFile:
+    """What a native file says.
+
+    Attributes:
+        name: The study's name.
+        spec: What is searched, and how.
+        program: What a trial runs; None if the file has no command.
+        seed_given: Whether the file chose the seed; if not, the spec's is 0.
+    """
+
+    name: str
+    spec: StudySpec
+    program: Program | None = None
+    seed_given: bool = False
+
+
+def read_study(path: Path) -> TuneFile:
+    """Return what the native file at ``path`` says.
+
+    Raises:
+        SpecError: the file can't be read, or has faults; each with its place.
+    """
+    faults = Faults([], file=str(path))
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        faults.add("E100", f"the file can't be read: {error.strerror}")
+        faults.give_up()
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = data[: error.start].decode("utf-8-sig", "replace").split("\n")
+        at = Span(len(before), len(before[-1]) + 1)
+        faults.add("E100", "the file is not UTF-8. Save it as UTF-8, without a special encoding.", at)
+        faults.give_up()
+    return parse_study(text, path)
+
+
+def parse_study(text: str, path: Path) -> TuneFile:
+    """Return what ``text`` says as if it were the native file at ``path``.
+
+    The path gives the study its name where the text does not, the command its directory, and
+    every fault its file.
+
+    Raises:
+        SpecError: the text has faults; each with its place.
+    """
+    faults = Faults(text.splitlines(), file=str(path))
+    root = compose(text, faults)
+    if not isinstance(root, Table):
+        what = "the file is empty" if root is None else f"a study is a mapping, not {kind_of(root)}"
+        message = f"{what}. It needs parameters, and a metric to minimize or maximize."
+        faults.add("E101", message, root.at if root else Span(1, 1))
+        faults.give_up()
+
+    fields = Fields(root, faults)
+    name = _name(fields, path)
+    objectives = _objectives(fields)
+    measurement = cast("Selection | None", fields.choice("measurement", get_args(Selection)))
+    algorithm = _algorithm(fields)
+    max_trials = fields.whole("max_trials", low=1)
+    parallel_trials = fields.whole("parallel_trials", low=1)
+    max_failed_trials = fields.whole("max_failed_trials", low=0)
+    seed = fields.whole("seed", low=0)
+    space = _space(fields)
+    initial = _initial(fields, space)
+    program = read_program(fields, _parameter_names(fields), path.parent)
+    fields.done()
+    faults.check()
+
+    assert space is not None  # or there would be a fault
+    spec = StudySpec(
+        space=space,
+        objectives=objectives,
+        algorithm=algorithm,
+        seed=seed or 0,
+        max_trials=max_trials,
+        parallel_trials=parallel_trials or 1,
+        max_failed_trials=max_failed_trials,
+        measurement=measurement or "last",
+        initial=initial,
+    )
+    return TuneFile(name, spec, program, seed_given=seed is not None)
+
+
+def _name(fields: Fields, path: Path) -> str:
+    given = fields.text("study")
+    if given is not None and not given.strip():
+        fields.fault("study", "a study's name can't be empty")
+    if given is not None:
+        return given
+    stem = path.stem
+    if stem.casefold() in _NAMELESS_STEMS:
+        return path.absolute().parent.name or stem
+    return stem
+
+
+def _objectives(fields: Fields) -> tuple[Objective, ...]:
+    """Return the objectives, in the order in which the file names them."""
+    goals = [key for key in fields.table.entries if key in ("maximize", "minimize")]
+    found: dict[str, Objective] = {}
+    for goal in ("maximize", "minimize"):
+        fields.node(goal)  # both are known keys
+    for goal in goals:
+        node = fields.node(goal)
+        assert node is not None
+        for metric, at in word_list(node, f"{goal}: a metric", fields.faults):
+            if metric in found:
+                fields.faults.add("E120", f"{metric} is already an objective", at)
+            try:
+                found[metric] = Objective(metric, "maximize" if goal == "maximize" else "minimize")
+            except SpecError as error:
+                fields.faults.add("E120", error.problems[0].message, at)
+        if isinstance(node, Listing) and not node.items:
+            fields.faults.add("E120", f"{goal} names no metric", node.at)
+    if not goals and not fields.misspelt("maximize", "minimize"):
+        message = "missing key 'maximize' or 'minimize': a study needs a metric to improve"
+        fields.faults.add("E103", message, fields.table.at)
+    return tuple(found.values())
+
+
+def _algorithm(fields: Fields) -> Algorithm:
+    node = fields.node("algorithm")
+    if node is None:
+        return Algorithm()
+    settings: dict[str, Setting] = {}
+    if isinstance(node, Table):
+        inner = Fields(node, fields.faults, owner="algorithm")
+        inner.require("name")
+        name, at = inner.text("name"), inner.at("name")
+        for key, entry in node.entries.items():
+            value = entry.node.value if isinstance(entry.node, Scalar) else None
+            if key != "name" and value is None:
+                message = f"algorithm: {key} must be a single value, not {kind_of(entry.node)}"
+                fields.faults.add("E101", message, entry.node.at)
+            elif key != "name" and value is not None:
+                settings[key] = value
+    else:
+        name, at = fields.text("algorithm"), node.at
+    known = plugin_names("searchers")
+    if name is not None and name not in known:
+        message = f"there is no algorithm {name!r}; installed are {', '.join(known) or 'none'}"
+        fields.faults.add("E120", message, at, hint=did_you_mean(name, known))
+    return Algorithm(name or "default", settings)
+
+
+def _space(fields: Fields) -> Space | None:
+    inner = fields.inner("parameters", owner="parameters", code="E110")
+    if inner is None:
+        fields.require("parameters")
+        return None
+    if not inner.table.entries:
+        inner.faults.add("E110", "a study needs at least one parameter", inner.table.at)
+        return None
+    declarations, broken = read_declarations(inner.table, fields.faults)
+    return build_space(declarations, fields.faults, broken=broken)
+
+
+def _parameter_names(fields: Fields) -> list[str]:
+    node = fields.node("parameters")
+    return list(node.entries) if isinstance(node, Table) else []
+
+
+def _initial(fields: Fields, space: Space | None) -> tuple[Mapping[str, Value], ...]:
+    node = fields.node("initial")
+    if node is None:
+        return ()
+    if not isinstance(node, Listing):
+        message = f"initial must be a list of mappings, not {kind_of(node)}"
+        fields.faults.add("E101", message, node.at)
+        return ()
+    points = (_point(each, space, fields.faults) for each in node.items if space is not None)
+    return tuple(point for point in points if point is not None)
+
+
+def _point(node: Node, space: Space, faults: Faults) -> Mapping[str, Value] | None:
+    """Return one point to try first; None, and a fault, if the space can't hold it."""
+    if not isinstance(node, Table):
+        message = f"a point to try first is a mapping such as {{lr: 0.01}}, not {kind_of(node)}"
+        faults.add("E112", message, node.at)
+        return None
+    before = faults.count
+    point: dict[str, Value] = {}
+    for name, entry in node.entries.items():
+        value = entry.node.value if isinstance(entry.node, Scalar) else None
+        if name not in space:
+            message = f"there is no parameter {name!r}"
+            faults.add("E112", message, entry.key_at, hint=did_you_mean(name, space))
+        elif value is None:
+            message = f"{name} must be a single value, not {kind_of(entry.node)}"
+            faults.add("E112", message, entry.node.at)
+        else:
+            try:
+                point[name] = value_of(space[name], value)
+            except SpaceError as error:
+                faults.add("E112", about(name, error), entry.node.at)
+    if faults.count > before:
+        return None
+    try:
+        space.complete(point)
+    except SpaceError as error:
+        culprits = (name for name in point if _fits(space, point, without=name))
+        name = next(culprits, "")
+        at = node.entries[name].node.at if name else node.at
+        faults.add("E112", str(error), at)
+        return None
+    return point
+
+
+def _fits(space: Space, point: Mapping[str, Value], *, without: str) -> bool:
+    try:
+        space.complete({name: value for name, value in point.items() if name != without})
+    except SpaceError:
+        return False
+    return True

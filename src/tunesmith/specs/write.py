@@ -1,0 +1,184 @@
+"""A study as the text of a native file, which reads back as the same study."""
+
+import json
+import os
+import re
+import shlex
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from tunesmith.model import Program, StudySpec
+from tunesmith.space import Categorical, Discrete, Double, Integer, Parameter, Value
+from tunesmith.specs.located import resolve
+from tunesmith.specs.native import TuneFile
+from tunesmith.specs.quantities import format_duration, format_memory
+
+__all__ = ["flow", "line", "parameter_yaml", "study_yaml"]
+
+_DEFAULTS = Program(command=("",))
+# Plain where no reader of YAML, of whatever version, could take it for anything but text.
+_PLAIN = re.compile(r"[^\W\d_][\w./+-]*(?: [\w./+-]+)*")
+_PLAIN_LINE = re.compile(r"[^\W_](?:[\w ./+=,{}()\[\]'\"*@%~$<>|&;-]|:(?=\S))*")
+_OTHER_READERS_BOOLEANS = {"y", "n", "yes", "no", "on", "off", "true", "false", "null"}
+
+_Plain = Value | Mapping[str, "_Plain"] | Iterable["_Plain"]
+
+
+def study_yaml(tune: TuneFile, *, folder: Path | None = None) -> str:
+    """Return the text from which `parse_study` makes an equal value.
+
+    Objectives of one goal are written together, so one that comes between two of the other goal
+    changes its place; the first stays the first.
+
+    Args:
+        tune: The study.
+        folder: Where the file will be; the command's directory is written relative to it.
+    """
+    lines = [f"study: {flow(tune.name)}", *_spec_lines(tune)]
+    if tune.program is not None:
+        lines += _program_lines(tune.program, tune.spec, folder)
+    return "\n".join(lines) + "\n"
+
+
+def parameter_yaml(parameter: Parameter) -> str:
+    """Return a parameter as a mapping on one line."""
+    parts: dict[str, _Plain] = {"type": _type_name(parameter)}
+    if isinstance(parameter, Double | Integer):
+        parts |= {"min": parameter.low, "max": parameter.high}
+        if parameter.step is not None:
+            parts["step"] = parameter.step
+    else:
+        parts["values"] = list(parameter.values)
+    if not isinstance(parameter, Categorical) and parameter.scale != "linear":
+        parts["scale"] = parameter.scale
+    if parameter.default is not None:
+        parts["default"] = parameter.default
+    if parameter.when:
+        parts["when"] = {parent: list(values) for parent, values in parameter.when}
+    return flow(parts)
+
+
+def flow(value: _Plain) -> str:
+    """Return a value as YAML on one line."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, float):
+        # YAML 1.1 takes 1e-05 for a text; with a point in it, it is a number for everyone.
+        return re.sub(r"^(-?\d+)e", r"\1.0e", repr(value))
+    if isinstance(value, str):
+        return value if _is_plain(value) else json.dumps(value, ensure_ascii=not value.isprintable())
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{flow(key)}: {flow(part)}" for key, part in value.items()) + "}"
+    return "[" + ", ".join(map(flow, value)) + "]"
+
+
+def line(text: str) -> str:
+    """Return a text as the value of a key that has a line to itself, without quotes if possible."""
+    plain = _PLAIN_LINE.fullmatch(text) and text == text.strip() and resolve(text) == text
+    return text if plain else flow(text)
+
+
+def _is_plain(text: str) -> bool:
+    if text.casefold() in _OTHER_READERS_BOOLEANS or resolve(text) != text:
+        return False
+    return _PLAIN.fullmatch(text) is not None
+
+
+def _type_name(parameter: Parameter) -> str:
+    return type(parameter).__name__.casefold()
+
+
+def _spec_lines(tune: TuneFile) -> Iterator[str]:
+    spec = tune.spec
+    goals: dict[str, list[str]] = {}
+    for objective in spec.objectives:
+        goals.setdefault(objective.goal, []).append(objective.metric)
+    for goal, metrics in goals.items():
+        yield f"{goal}: {flow(metrics[0] if len(metrics) == 1 else metrics)}"
+    if spec.measurement != "last":
+        yield f"measurement: {spec.measurement}"
+    if spec.algorithm.settings:
+        yield f"algorithm: {flow({'name': spec.algorithm.name, **spec.algorithm.settings})}"
+    elif spec.algorithm.name != "default":
+        yield f"algorithm: {flow(spec.algorithm.name)}"
+    if spec.max_trials is not None:
+        yield f"max_trials: {spec.max_trials}"
+    if spec.parallel_trials != 1:
+        yield f"parallel_trials: {spec.parallel_trials}"
+    if spec.max_failed_trials is not None:
+        yield f"max_failed_trials: {spec.max_failed_trials}"
+    if tune.seed_given:
+        yield f"seed: {spec.seed}"
+    yield "parameters:"
+    for name, parameter in spec.space.items():
+        yield f"  {flow(name)}: {parameter_yaml(parameter)}"
+    if spec.initial:
+        yield "initial:"
+        yield from (f"  - {flow(point)}" for point in spec.initial)
+
+
+def _program_lines(program: Program, spec: StudySpec, folder: Path | None) -> Iterator[str]:
+    yield f"command: {_command(program.command)}"
+    named = any(f"{{{name}}}" in word for word in program.command for name in spec.space)
+    if program.values_as != ("placeholders" if named else "flags"):
+        yield f"values_as: {program.values_as}"
+    here = os.path.relpath(program.directory, folder) if folder else program.directory
+    if here != ".":
+        yield f"directory: {flow(here)}"
+    if program.environment:
+        yield "environment:"
+        yield from (f"  {flow(key)}: {flow(text)}" for key, text in program.environment.items())
+    for key, parts in (
+        ("metrics", _reading(program)),
+        ("limits", _limits(program)),
+        ("resources", _needs(program)),
+    ):
+        if parts:
+            yield f"{key}: {flow(parts)}"
+    if program.retries != _DEFAULTS.retries:
+        yield f"retries: {program.retries}"
+
+
+def _command(words: tuple[str, ...]) -> str:
+    joined = " ".join(words)
+    if _splits_into(joined, words):
+        return line(joined)
+    quoted = shlex.join(words)
+    return line(quoted) if _splits_into(quoted, words) else flow(words)
+
+
+def _splits_into(command: str, words: tuple[str, ...]) -> bool:
+    try:
+        return "\\\n" not in command and tuple(shlex.split(command)) == words
+    except ValueError:
+        return False
+
+
+def _reading(program: Program) -> dict[str, _Plain]:
+    reading = program.reading
+    parts: dict[str, _Plain] = {}
+    if reading.sources:
+        parts["sources"] = list(reading.sources)
+    if reading.pattern:
+        parts["pattern"] = reading.pattern
+    return parts
+
+
+def _limits(program: Program) -> dict[str, _Plain]:
+    resources = program.resources
+    parts: dict[str, _Plain] = {}
+    if resources.time_limit_s is not None:
+        parts["time"] = format_duration(resources.time_limit_s)
+    if resources.memory_limit_mib is not None:
+        parts["memory"] = format_memory(resources.memory_limit_mib)
+    if resources.grace_s != _DEFAULTS.resources.grace_s:
+        parts["grace"] = format_duration(resources.grace_s)
+    return parts
+
+
+def _needs(program: Program) -> dict[str, _Plain]:
+    resources = program.resources
+    needs: dict[str, _Plain] = {"cpus": resources.cpus, "gpus": resources.gpus}
+    return {key: count for key, count in needs.items() if count}

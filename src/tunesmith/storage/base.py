@@ -1,0 +1,189 @@
+"""The one place where studies live, as a role: what every storage can do.
+
+Every verb is one transaction: it happens whole or not at all, and is on disk when it returns. A
+trial is changed only by who holds it: ``attempt`` is the fencing token that `Storage.claim` and
+`Storage.add_trials` hand out, and a verb that names an older attempt raises `LeaseLostError`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from tunesmith.model import (
+    Measurement,
+    StudyRecord,
+    StudySpec,
+    StudyState,
+    StudySummary,
+    Suggestion,
+    Trial,
+    TrialState,
+)
+
+__all__ = ["Changes", "Claim", "Order", "Storage"]
+
+Order = Literal["number", "newest", "best"]
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Who takes a trial, and for how long.
+
+    Attributes:
+        worker: A name that no other worker has.
+        lease_s: Seconds until others may take the trial, unless `Storage.renew` comes first; None
+            for ever.
+    """
+
+    worker: str
+    lease_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What changed in a study since a revision: its record as it is now, and the trials that changed."""
+
+    record: StudyRecord
+    trials: Sequence[Trial]
+
+
+class Storage(Protocol):
+    """Keeps studies. All verbs may be called from several threads, processes and machines.
+
+    Every verb raises `NotFoundError` for a study or trial that does not exist, and `StorageError`
+    when the storage can't be reached, read or written.
+    """
+
+    @property
+    def url(self) -> str:
+        """Where it is, as `open_storage` takes it."""
+        ...
+
+    def create_study(self, name: str, spec: StudySpec, *, command: str = "") -> StudyRecord:
+        """Make an empty study; raise `ConflictError` if the name is taken."""
+        ...
+
+    def study(self, name: str) -> StudyRecord:
+        """Return one study's record."""
+        ...
+
+    def study_names(self) -> Sequence[str]:
+        """Return the names of all studies, the last used first."""
+        ...
+
+    def summary(self, name: str) -> StudySummary:
+        """Return one study with its counts and its best trial, without reading its trials."""
+        ...
+
+    def delete_study(self, name: str) -> None:
+        """Delete a study, its trials and their measurements."""
+        ...
+
+    def set_state(self, study: str, state: StudyState, reason: str = "") -> None:
+        """Set whether the study asks for more trials, and why."""
+        ...
+
+    def set_budget(
+        self, study: str, *, max_trials: int | None = None, parallel_trials: int | None = None
+    ) -> None:
+        """Change the budget of a living study; what is None stays as it is."""
+        ...
+
+    def touch(self, study: str, command: str = "") -> None:
+        """Note that the study is being run now, and by what command."""
+        ...
+
+    def add_trials(
+        self,
+        study: str,
+        suggestions: Sequence[Suggestion],
+        *,
+        after: int,
+        claim: Claim | None = None,
+    ) -> Sequence[Trial]:
+        """Add trials ``after + 1, after + 2, …``: queued, or running for ``claim``.
+
+        Raises:
+            ConflictError: the study does not have exactly ``after`` trials.
+            StudyEnded: they would be more than ``max_trials``; cancelled trials are not counted.
+        """
+        ...
+
+    def claim(self, study: str, claim: Claim) -> Trial | None:
+        """Hand out the first queued trial, or one whose lease ran out; None if there is neither."""
+        ...
+
+    def renew(self, study: str, claim: Claim) -> None:
+        """Begin anew the lease of every running trial that this worker holds."""
+        ...
+
+    def report(
+        self,
+        study: str,
+        number: int,
+        attempt: int,
+        measurements: Sequence[Measurement],
+        *,
+        superseded: frozenset[str] = frozenset(),
+    ) -> str:
+        """Store measurements; return why a person wants the trial stopped, or ``""``.
+
+        A metric is stored once per step: a repetition changes nothing. What the attempt stored of
+        the ``superseded`` metrics is forgotten first.
+        """
+        ...
+
+    def finish(
+        self,
+        study: str,
+        number: int,
+        attempt: int,
+        state: TrialState,
+        *,
+        metrics: Mapping[str, float],
+        step: int | None = None,
+        reason: str = "",
+    ) -> Trial:
+        """Move a running trial to a final state; a second delivery of the same end changes nothing.
+
+        Raises:
+            LeaseLostError: another attempt has the trial by now.
+            StateError: the trial has ended otherwise.
+        """
+        ...
+
+    def requeue(self, study: str, number: int, attempt: int, reason: str, *, fault: bool = False) -> None:
+        """Put a running trial back in the queue; ``fault`` counts it against the allowed retries."""
+        ...
+
+    def retry(self, study: str, number: int) -> None:
+        """Put an ended trial back in the queue; raise `StateError` if its state does not allow it."""
+        ...
+
+    def request_stop(self, study: str, number: int, reason: str) -> Trial:
+        """Cancel a trial that does not run; ask the worker of one that runs to stop it."""
+        ...
+
+    def changes(self, study: str, since: int) -> Changes:
+        """Return the record, and the trials changed after revision ``since`` in number order."""
+        ...
+
+    def trial(self, study: str, number: int) -> Trial:
+        """Return one trial."""
+        ...
+
+    def trials(
+        self, study: str, *, order: Order = "number", limit: int | None = None
+    ) -> Sequence[Trial]:
+        """Return trials by number, newest first, or best first (only those that count)."""
+        ...
+
+    def measurements(
+        self, study: str, number: int, *, attempt: int | None = None
+    ) -> Sequence[Measurement]:
+        """Return what an attempt measured (the latest by default), by step."""
+        ...
+
+    def close(self) -> None:
+        """Give back connections; the storage is not used afterwards."""
+        ...

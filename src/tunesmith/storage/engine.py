@@ -1,0 +1,152 @@
+"""Connections and transactions of the SQL storage, and the words for what may go wrong with them."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, create_engine, event, insert, inspect, select
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.pool import StaticPool
+
+from tunesmith.errors import StorageError
+from tunesmith.storage import schema
+
+__all__ = ["Database"]
+
+_BUSY_S = 60.0  # longer than any of our transactions by four orders of magnitude
+
+
+class Database:
+    """One database: gives transactions, and makes or migrates the tables when it is opened."""
+
+    def __init__(self, url: str, *, create: bool) -> None:
+        self.url = url
+        path = url.partition(":///")[2] if url.startswith("sqlite") else ""
+        self._in_memory = url.startswith("sqlite") and path in ("", ":memory:")
+        if path and not self._in_memory:
+            self._prepare_file(Path(path), create=create)
+        with self._faults():
+            self._engine = self._open()
+            self._prepare_tables()
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Give a connection that sees one state of the database throughout."""
+        with self._faults(), self._engine.connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def write(self, *, durable: bool = False) -> Iterator[Connection]:
+        """Give a connection whose changes happen whole or not at all.
+
+        A ``durable`` change survives even a power cut when this returns; others survive the death
+        of any process at once, and a power cut within moments.
+        """
+        options = {"tunesmith_write": "durable" if durable else "yes"}
+        with self._faults(), self._engine.connect() as connection:
+            with connection.execution_options(**options).begin():
+                yield connection
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._engine.dispose()
+
+    def _prepare_file(self, path: Path, *, create: bool) -> None:
+        if path.exists():
+            return
+        if not create:
+            msg = f"There are no studies at {path}. `tunesmith demo` or `tunesmith run` makes some."
+            raise StorageError(msg)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if path.parent.name == ".tunesmith" and not (path.parent / ".gitignore").exists():
+                (path.parent / ".gitignore").write_text("*\n")
+        except OSError as error:
+            msg = f"Can't make the folder {path.parent}: {error.strerror}. Choose another with --storage."
+            raise StorageError(msg) from error
+
+    def _open(self) -> Engine:
+        try:
+            if not self.url.startswith("sqlite"):
+                return create_engine(self.url, pool_pre_ping=True)
+            arguments: dict[str, object] = {"timeout": _BUSY_S, "check_same_thread": False}
+            if self._in_memory:
+                engine = create_engine("sqlite://", poolclass=StaticPool, connect_args=arguments)
+            else:
+                engine = create_engine(self.url, connect_args=arguments)
+        except (ArgumentError, NoSuchModuleError, ImportError) as error:
+            msg = f"Can't open the storage {self.url}: {error}"
+            raise StorageError(msg) from error
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+        return engine
+
+    def _prepare_tables(self) -> None:
+        with self.read() as connection:
+            found = _version(connection)
+        if found == schema.HEAD:
+            return
+        if found is None:
+            with self.write(durable=True) as connection:
+                if _version(connection) is None:  # nobody was faster
+                    schema.metadata.create_all(connection)
+                    schema.version.create(connection)
+                    connection.execute(insert(schema.version), {"version_num": schema.HEAD})
+            return
+        from tunesmith.storage.migrations import upgrade  # noqa: PLC0415 - Alembic takes as long to load as all else
+
+        upgrade(self._engine, found)
+
+    @contextmanager
+    def _faults(self) -> Iterator[None]:
+        try:
+            yield
+        except DBAPIError as error:
+            raise StorageError(_explain(error, self.url)) from error
+        except OSError as error:
+            msg = f"The storage {self.url} failed: {error}"
+            raise StorageError(msg) from error
+
+
+def _version(connection: Connection) -> str | None:
+    if not inspect(connection).has_table(schema.version.name):
+        return None
+    return connection.execute(select(schema.version.c.version_num)).scalar()
+
+
+def _prepare_sqlite(connection: object, _record: object) -> None:
+    connection.isolation_level = None  # type: ignore[attr-defined]  # we say BEGIN ourselves
+    cursor = connection.cursor()  # type: ignore[attr-defined]
+    # Asking before setting keeps a read-only database readable, and spares a lock.
+    if cursor.execute("PRAGMA journal_mode").fetchone()[0] not in ("wal", "memory"):
+        cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=NORMAL")
+    cursor.execute("PRAGMA cache_size=-16000")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    mode = connection.get_execution_options().get("tunesmith_write")
+    if mode is None:
+        connection.exec_driver_sql("BEGIN")
+        return
+    # With NORMAL the log is synced at checkpoints only; what must survive a power cut asks for more.
+    connection.exec_driver_sql(f"PRAGMA synchronous={'FULL' if mode == 'durable' else 'NORMAL'}")
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _explain(error: DBAPIError, url: str) -> str:
+    cause = str(error.orig)
+    advice = {
+        "disk is full": "The disk is full. Free some space and run the same command again; nothing is lost.",
+        "disk I/O error": "The disk failed or is full. Run the same command again once it is well.",
+        "readonly": "It is read-only for you. Choose another place with --storage, or mend its permissions.",
+        "unable to open": "It can't be opened. Does its folder exist, and may you write there?",
+        "database is locked": f"Another process held it for {_BUSY_S:.0f} s. Is it on a network disk?",
+        "not a database": "That file is no SQLite database. Choose another with --storage.",
+        "malformed": "The file is damaged. Restore it from a copy; `sqlite3 FILE .recover` may save the rest.",
+    }
+    for sign, words in advice.items():
+        if sign in cause:
+            return f"The storage {url} failed ({cause}). {words}"
+    return f"The storage {url} failed: {cause}"

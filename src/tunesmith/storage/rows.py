@@ -1,0 +1,112 @@
+"""Rows of the tables and the values they stand for."""
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import Row
+
+from tunesmith.model import (
+    NOTHING,
+    Measurement,
+    StudyRecord,
+    StudySpec,
+    StudyState,
+    Trial,
+    TrialState,
+)
+
+__all__ = [
+    "dump",
+    "measurement_rows",
+    "measurements_from_rows",
+    "record_from_row",
+    "trial_from_row",
+]
+
+_STATES = {state.value: state for state in TrialState}
+
+
+def dump(data: object) -> str:
+    """Return compact JSON; names keep their alphabet, nan and inf stand by name."""
+    return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+
+
+def record_from_row(row: Row[Any]) -> StudyRecord:
+    """Return the study that a whole row of ``study`` holds; the live budget wins over the stored spec's."""
+    return StudyRecord(
+        name=row.name,
+        spec=_spec(row.spec, row.max_trials, row.parallel_trials),
+        state=StudyState(row.state),
+        reason=row.reason,
+        size=row.size,
+        revision=row.revision,
+        created=row.created,
+        used=row.used,
+        command=row.command,
+    )
+
+
+@lru_cache(maxsize=64)  # read at every poll, changed hardly ever
+def _spec(text: str, max_trials: int | None, parallel_trials: int) -> StudySpec:
+    budget = {"max_trials": max_trials, "parallel_trials": parallel_trials}
+    return StudySpec.from_json(json.loads(text) | budget)
+
+
+def trial_from_row(row: Row[Any]) -> Trial:
+    """Return the trial that a whole row of ``trial`` holds."""
+    (_, number, params, origin, state, attempt, faults, worker, lease_until, stop_requested,
+     metrics, step, _, reason, queued, started, finished, revision) = row  # fmt: skip
+    return Trial(
+        number=number,
+        values=json.loads(params),
+        state=_STATES[state],
+        attempt=attempt,
+        origin=origin,
+        metrics=json.loads(metrics) if metrics != "{}" else NOTHING,
+        step=step,
+        reason=reason,
+        worker=worker,
+        stop_requested=stop_requested,
+        faults=faults,
+        queued=queued,
+        started=started,
+        finished=finished,
+        lease_until=lease_until,
+        revision=revision,
+    )
+
+
+def measurement_rows(
+    key: Mapping[str, int], measurements: Iterable[Measurement], known: Iterable[tuple[str, int]]
+) -> Sequence[Mapping[str, object]]:
+    """Return one row for each metric and step that is not yet ``known``; the first of equals stays."""
+    rows: dict[tuple[str, int], Mapping[str, object]] = {}
+    known = set(known)
+    for m in measurements:
+        for metric, value in m.metrics.items():
+            if (metric, m.step) in known or (metric, m.step) in rows:
+                continue
+            finite = math.isfinite(value)
+            rows[metric, m.step] = {
+                **key,
+                "metric": metric,
+                "step": m.step,
+                "value": value if finite else None,
+                "nonfinite": None if finite else repr(float(value)),
+                "elapsed_s": m.elapsed_s,
+            }
+    return list(rows.values())
+
+
+def measurements_from_rows(rows: Iterable[Row[Any]]) -> list[Measurement]:
+    """Join rows of one attempt into measurements, by step."""
+    metrics: dict[int, dict[str, float]] = {}
+    elapsed: dict[int, float] = {}
+    for row in rows:
+        value = row.value if row.nonfinite is None else float(row.nonfinite)
+        metrics.setdefault(row.step, {})[row.metric] = value
+        elapsed[row.step] = max(row.elapsed_s, elapsed.get(row.step, 0.0))
+    return [Measurement(step, metrics[step], elapsed[step]) for step in sorted(metrics)]

@@ -1,0 +1,700 @@
+"""The live study: the one door through which trials begin, report and end."""
+
+import math
+import secrets
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import count
+from types import TracebackType
+from typing import Self, cast, overload
+
+from tunesmith.errors import (
+    ConflictError,
+    LeaseLostError,
+    MetricError,
+    MismatchError,
+    NotFoundError,
+    SpaceError,
+    StateError,
+    StudyEnded,
+)
+from tunesmith.model import (
+    Algorithm,
+    History,
+    Measurement,
+    Objective,
+    Selection,
+    Setting,
+    StudyRecord,
+    StudySpec,
+    StudyState,
+    Suggestion,
+    Trial,
+    TrialState,
+    best_trial,
+    check_metric_name,
+    check_study_name,
+    select_measurement,
+)
+from tunesmith.reporting import Trials, study_card, study_text
+from tunesmith.search import make_searcher, position_rng
+from tunesmith.space import Parameter, Space, Value
+from tunesmith.storage import Claim, Storage, open_storage
+from tunesmith.study.start import start_points
+from tunesmith.study.worker import is_dead, own_name
+
+__all__ = ["Observer", "Study"]
+
+Observer = Callable[[Trial], None]
+"""Is told of every change of a trial that this process makes; controls nothing."""
+
+
+class Study:
+    """A study one asks for trials and tells what became of them.
+
+    A study of that name in the storage is continued; otherwise it is made.
+
+    Args:
+        space: The parameters by name.
+        minimize: The metric that should be small; a list for several.
+        maximize: The metric that should be large; a list for several.
+        name: The study's name; one is made up if None.
+        storage: A storage or its URL; None keeps the study in memory only.
+        algorithm: The searcher's name, or a mapping with its ``name`` and settings.
+        seed: Seeds every random choice; None draws one, which the study keeps.
+        max_trials: How many trials the study may have.
+        parallel_trials: How many trials are run at once.
+        max_failed_trials: The study fails when more trials than this have failed.
+        measurement: Which of a trial's measurements counts, judged by the first objective.
+        initial: Points to try first, each with values for some or all parameters.
+        worker: A name for who asks, unique among all; made up if None.
+        lease_s: Seconds after which an asked trial that was neither reported, renewed nor told is
+            given to others. None: when the asking process dies, noticed on the same machine.
+
+    Raises:
+        SpaceError: a fault in the space or an initial point.
+        SpecError: a fault in the other arguments.
+        MismatchError: the stored study of that name has another space or other objectives.
+        StorageError: the storage can't be opened.
+    """
+
+    def __init__(
+        self,
+        space: Space | Mapping[str, Parameter],
+        *,
+        minimize: str | Sequence[str] = (),
+        maximize: str | Sequence[str] = (),
+        name: str | None = None,
+        storage: Storage | str | None = None,
+        algorithm: str | Mapping[str, Setting] = "default",
+        seed: int | None = None,
+        max_trials: int | None = None,
+        parallel_trials: int = 1,
+        max_failed_trials: int | None = None,
+        measurement: Selection = "last",
+        initial: Iterable[Mapping[str, Value]] = (),
+        worker: str | None = None,
+        lease_s: float | None = None,
+    ) -> None:
+        spec = StudySpec(
+            space=space if isinstance(space, Space) else Space(space),
+            objectives=_objectives(minimize, maximize),
+            algorithm=_algorithm(algorithm),
+            seed=secrets.randbits(32) if seed is None else seed,
+            max_trials=max_trials,
+            parallel_trials=parallel_trials,
+            max_failed_trials=max_failed_trials,
+            measurement=measurement,
+            initial=tuple(dict(point) for point in initial),
+        )
+        self._open(spec, name, storage, worker=worker, lease_s=lease_s)
+
+    @classmethod
+    def from_spec(
+        cls,
+        spec: StudySpec,
+        *,
+        name: str | None = None,
+        storage: Storage | str | None = None,
+        command: str = "",
+        lease_s: float | None = None,
+    ) -> Self:
+        """Make or continue the study that ``spec`` describes; arguments and errors as for `Study`."""
+        study = cls.__new__(cls)
+        study._open(spec, name, storage, command=command, lease_s=lease_s)
+        return study
+
+    @classmethod
+    def load(cls, name: str, storage: Storage | str | None = None) -> Self:
+        """Open a stored study; raise `NotFoundError` if there is none of that name.
+
+        Args:
+            name: The study's name.
+            storage: A storage or its URL; None is the default storage of the working directory.
+        """
+        opened = _opened(storage, create=False)
+        study = cls.__new__(cls)
+        study._attach(opened, opened.study(name))
+        return study
+
+    def _open(
+        self,
+        spec: StudySpec,
+        name: str | None,
+        storage: Storage | str | None,
+        *,
+        command: str = "",
+        worker: str | None = None,
+        lease_s: float | None = None,
+    ) -> None:
+        if name is not None:
+            check_study_name(name)
+        make_searcher(spec.algorithm).check(spec)
+        opened = _opened("sqlite://" if storage is None else storage)
+        record = _make_or_continue(opened, name, spec, command)
+        self._attach(opened, record, worker=worker, lease_s=lease_s)
+
+    def _attach(
+        self,
+        storage: Storage,
+        record: StudyRecord,
+        *,
+        worker: str | None = None,
+        lease_s: float | None = None,
+    ) -> None:
+        self.storage = storage
+        self.observers: list[Observer] = []
+        self._record = record
+        self._revision = -1
+        self._history = History(record.spec)
+        self._searcher = make_searcher(record.spec.algorithm)
+        self._claim = Claim(worker or own_name(), lease_s)
+        self._lock = threading.RLock()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give back the storage's connections; trials that are out stay out."""
+        self.storage.close()
+
+    # What it is
+
+    @property
+    def name(self) -> str:
+        """The study's name."""
+        return self._record.name
+
+    @property
+    def spec(self) -> StudySpec:
+        """What the study is, with the budget in force."""
+        return self._record.spec
+
+    @property
+    def space(self) -> Space:
+        """The parameters."""
+        return self._record.spec.space
+
+    @property
+    def worker(self) -> str:
+        """The name under which this object takes trials."""
+        return self._claim.worker
+
+    @property
+    def record(self) -> StudyRecord:
+        """The study's state, budget and reason as last read; `refresh` reads anew."""
+        return self._record
+
+    @property
+    def history(self) -> History:
+        """All trials as last read; `refresh` reads anew."""
+        return self._history
+
+    @property
+    def trials(self) -> Trials:
+        """All trials as they are now, in the order of their numbers."""
+        self.refresh()
+        return Trials(self._history.trials, self.spec)
+
+    @property
+    def best_trial(self) -> Trial:
+        """The trial with the best first objective; raises `NotFoundError` before one counts."""
+        self.refresh()
+        best = best_trial(self._history.trials, self.spec.objective)
+        if best is None:
+            msg = f"No trial of study {self.name!r} has ended with {self.spec.objective.metric!r} yet."
+            raise NotFoundError(msg)
+        return best
+
+    def measurements(self, trial: Trial | int) -> Sequence[Measurement]:
+        """Return what the trial's latest attempt measured, by step."""
+        return self.storage.measurements(self.name, _number(trial))
+
+    def refresh(self) -> Sequence[Trial]:
+        """Read what changed since the last time; return the trials that did."""
+        with self._lock:
+            changes = self.storage.changes(self.name, self._revision)
+            self._record = changes.record
+            self._revision = changes.record.revision
+            self._history.update(changes.trials)
+            return changes.trials
+
+    def __repr__(self) -> str:
+        return study_text(self.storage.summary(self.name))
+
+    def _repr_html_(self) -> str:
+        return study_card(self.storage.summary(self.name), self.storage.trials(self.name, order="best"))
+
+    # A trial's life
+
+    @overload
+    def ask(self) -> Trial: ...
+    @overload
+    def ask(self, count: int) -> list[Trial]: ...
+    def ask(self, count: int | None = None) -> Trial | list[Trial]:
+        """Return a trial to run, or a list of up to ``count``.
+
+        Trials that wait in the queue come first, then trials whose worker died, then new ones.
+
+        Raises:
+            StudyEnded: there is nothing more to run; the message says why.
+        """
+        taken: list[Trial] = []
+        try:
+            while len(taken) < (count or 1):
+                taken.extend(self._take((count or 1) - len(taken)))
+        except StudyEnded:
+            if not taken:
+                raise
+        for trial in taken:
+            self._tell_observers(trial)
+        return taken[0] if count is None else taken
+
+    def report(self, trial: Trial | int, step: int, /, **metrics: float) -> str:
+        """Store what a running trial measured at ``step``.
+
+        Returns:
+            Why the trial should stop now, as a sentence; ``""`` to go on.
+
+        Raises:
+            MetricError: a value is no number, or ``step`` is no whole number from 0.
+            LeaseLostError: the trial was given to another worker.
+        """
+        measurement = Measurement(check_step(step), check_metrics(metrics))
+        return self.record_measurements(trial, [measurement])
+
+    def record_measurements(
+        self,
+        trial: Trial | int,
+        measurements: Sequence[Measurement],
+        superseded: frozenset[str] = frozenset(),
+    ) -> str:
+        """Store measurements at once; see `report` and `Storage.report`."""
+        held = self._held(trial)
+        return self.storage.report(
+            self.name, held.number, held.attempt, measurements, superseded=superseded
+        )
+
+    def tell(
+        self,
+        trial: Trial | int,
+        value: float | None = None,
+        /,
+        *,
+        error: str | float | None = None,
+        infeasible: str | None = None,
+        **metrics: float,
+    ) -> Trial:
+        """Say how a trial ended: by its metrics, by what was reported before, or by an error.
+
+        Args:
+            trial: The trial or its number.
+            value: The first objective's value, for those who have just one.
+            error: Why it failed. (A number is the value of a metric that is called ``error``.)
+            infeasible: Why these values can't be tried.
+            **metrics: The final measurement, one value per metric.
+
+        Returns:
+            The trial in its final state. An objective that is not finite makes it ``failed``.
+
+        Raises:
+            MetricError: the first objective is missing, or a value is no number.
+            LeaseLostError: the trial was given to another worker.
+            StateError: the trial has ended otherwise.
+        """
+        if error is not None and not isinstance(error, str):
+            metrics["error"], error = error, None
+        if value is not None:
+            metrics[self.spec.objective.metric] = value
+        if error is not None:
+            return self.fail(trial, error)
+        if infeasible is not None:
+            return self.end(trial, TrialState.INFEASIBLE, infeasible)
+        checked = check_metrics(metrics)
+        wanted = self.spec.objective.metric
+        if wanted not in checked and (checked or self._selected(self._held(trial)) is None):
+            given = ", ".join(checked) or "nothing"
+            msg = f"Trial {_number(trial)} was told without its metric {wanted!r}; given: {given}."
+            raise MetricError(msg)
+        return self.complete(trial, checked)
+
+    def complete(
+        self, trial: Trial | int, metrics: Mapping[str, float] | None = None, *, missing: str = ""
+    ) -> Trial:
+        """End a trial whose program ended well.
+
+        Args:
+            trial: The trial or its number.
+            metrics: Its final measurement; by default the one that counts among those reported.
+            missing: Why it fails if the first objective was never reported.
+        """
+        held = self._held(trial)
+        final = Measurement(0, metrics) if metrics else self._selected(held)
+        metric = self.spec.objective.metric
+        if final is None:
+            return self.fail(held, missing or f"it never reported {metric!r}")
+        if not math.isfinite(final.metrics[metric]):
+            at = "" if metrics else f" at step {final.step}"
+            return self.fail(held, f"{metric} was {final.metrics[metric]}{at}")
+        step = None if metrics else final.step
+        return self._end(held, TrialState.COMPLETED, metrics=final.metrics, step=step)
+
+    def stopped(self, trial: Trial | int, reason: str) -> Trial:
+        """End a trial early: its measurement counts; without one it is cancelled."""
+        held = self._held(trial)
+        final = self._selected(held)
+        if final is None or not math.isfinite(final.metrics[self.spec.objective.metric]):
+            return self._end(held, TrialState.CANCELLED, reason=reason)
+        state = TrialState.STOPPED
+        return self._end(held, state, metrics=final.metrics, step=final.step, reason=reason)
+
+    def fail(self, trial: Trial | int, reason: str) -> Trial:
+        """End a trial whose program broke."""
+        return self.end(trial, TrialState.FAILED, reason)
+
+    def end(self, trial: Trial | int, state: TrialState, reason: str) -> Trial:
+        """End a trial without a measurement that counts."""
+        return self._end(self._held(trial), state, reason=reason)
+
+    def requeue(self, trial: Trial | int, reason: str, *, fault: bool = False) -> None:
+        """Put a running trial back in the queue; ``fault`` counts it against the allowed retries."""
+        held = self._held(trial)
+        self.storage.requeue(self.name, held.number, held.attempt, reason, fault=fault)
+        self.refresh()
+        self._tell_observers(self._history.trials[held.number - 1])
+
+    def renew(self) -> None:
+        """Begin anew the leases of all trials this object holds."""
+        self.storage.renew(self.name, self._claim)
+
+    # What a person may change
+
+    def enqueue(self, values: Mapping[str, object], *, repeat: bool = False) -> Trial:
+        """Queue a point of the user's own; missing parameters get their default or their middle.
+
+        Args:
+            values: Values for some or all active parameters.
+            repeat: Whether a point that a trial has tried already may be tried again.
+
+        Raises:
+            SpaceError: a value is outside the space, or the point was tried already.
+            StudyEnded: the study has all its trials; raise ``max_trials`` first.
+        """
+        point = self.space.complete(values)
+        while True:
+            self.refresh()
+            earlier = self._history.tried(self.space.key(point))
+            if earlier is not None and not repeat:
+                msg = f"Trial {earlier} has these values already; say repeat to run them once more."
+                raise SpaceError(msg)
+            try:
+                after = len(self._history.trials)
+                added = self.storage.add_trials(self.name, [Suggestion(point, "user")], after=after)
+            except ConflictError:
+                continue
+            self._reopen()
+            return added[0]
+
+    def retry(self, trial: Trial | int) -> Trial:
+        """Put an ended trial back in the queue, with the same values; return it."""
+        self.storage.retry(self.name, _number(trial))
+        self._reopen()
+        return self.storage.trial(self.name, _number(trial))
+
+    def request_stop(self, trial: Trial | int, reason: str = "a person stopped it") -> Trial:
+        """Cancel a trial that waits; ask the worker of one that runs to end it."""
+        return self.storage.request_stop(self.name, _number(trial), reason)
+
+    def pause(self, reason: str = "a person paused it") -> None:
+        """Start no new trials until `resume`; those that run go on."""
+        self.storage.set_state(self.name, StudyState.PAUSED, reason)
+
+    def stop(self, reason: str = "a person stopped it") -> None:
+        """Start no new trials; those that run go on to their end."""
+        self.storage.set_state(self.name, StudyState.STOPPED, reason)
+
+    def give_up(self, reason: str) -> None:
+        """End the study as failed."""
+        self.storage.set_state(self.name, StudyState.FAILED, reason)
+        self.refresh()
+
+    def resume(self) -> None:
+        """Let the study ask for trials again, up to its budget."""
+        self.storage.set_state(self.name, StudyState.ACTIVE)
+        self.refresh()
+        self._settle()
+
+    def continue_up_to(self, max_trials: int | None) -> None:
+        """Let a study go on that is run again: up to ``max_trials`` where that is more than it had.
+
+        A finished study stays finished unless there is more to do; a paused, stopped or failed one
+        goes on.
+        """
+        self.refresh()
+        limit = self.spec.max_trials
+        if max_trials is not None and limit is not None and max_trials > limit:
+            self.set_budget(max_trials=max_trials)
+        if self._record.state not in (StudyState.ACTIVE, StudyState.FINISHED):
+            self.resume()
+
+    def set_budget(
+        self, *, max_trials: int | None = None, parallel_trials: int | None = None
+    ) -> None:
+        """Change the budget; a study that had spent it goes on."""
+        self.storage.set_budget(
+            self.name, max_trials=max_trials, parallel_trials=parallel_trials
+        )
+        self._reopen()
+
+    # Inside
+
+    def _take(self, count: int) -> Sequence[Trial]:
+        """Claim one waiting trial or add up to ``count`` new ones; nothing if others were faster."""
+        with self._lock:
+            self.refresh()
+            self._free_trials_of_the_dead()
+            if self._record.state is not StudyState.ACTIVE:
+                msg = f"Study {self.name!r} is {self._record.state}: {self._record.reason}."
+                raise StudyEnded(msg)
+            if self._something_waits():
+                waiting = self.storage.claim(self.name, self._claim)
+                if waiting is not None:
+                    return [waiting]
+            count = min(count, self._budget_left())
+            suggestions = self._suggest(count)
+            if not suggestions:
+                self._settle(exhausted=True)
+                msg = f"Study {self.name!r} is exhausted: {self._exhausted()}."
+                raise StudyEnded(msg)
+            try:
+                after = len(self._history.trials)
+                added = self.storage.add_trials(
+                    self.name, suggestions, after=after, claim=self._claim
+                )
+            except ConflictError:
+                return ()
+            self._history.update(added)
+            return added
+
+    def _exhausted(self) -> str:
+        size = self.space.size
+        if size is None:
+            return f"{self.spec.algorithm.name} has no more points to try"
+        return f"all {size} points of the space have been tried"
+
+    def _suggest(self, count: int) -> Sequence[Suggestion]:
+        start = list(start_points(self._history))[:count]
+        if start:
+            return start
+        rng = position_rng(self.spec.seed, len(self._history.trials))
+        suggestions = self._searcher.suggest(self._history, count, rng)
+        assert all(self.space.contains(s.values) for s in suggestions), "a searcher left the space"
+        return suggestions
+
+    def _budget_left(self) -> int:
+        limit = self.spec.max_trials
+        if limit is None:
+            return 1_000_000
+        counted = len(self._history.trials) - self._history.count(TrialState.CANCELLED)
+        if counted >= limit:
+            self._settle()
+            msg = f"Study {self.name!r} has its {limit} trials (max_trials)."
+            raise StudyEnded(msg)
+        return limit - counted
+
+    def _something_waits(self) -> bool:
+        if self._history.count(TrialState.QUEUED):
+            return True
+        # A lease read long ago may have been renewed since; the storage knows, so ask it.
+        return any(
+            t.lease_until is not None and t.worker != self.worker for t in self._history.open
+        )
+
+    def _free_trials_of_the_dead(self) -> None:
+        """Put back the trials whose worker died on this machine, without waiting for their leases."""
+        workers = {t.worker for t in self._history.open if t.state is TrialState.RUNNING}
+        dead = {worker for worker in workers if worker != self.worker and is_dead(worker)}
+        if not dead:
+            return
+        for trial in [t for t in self._history.open if t.worker in dead]:
+            try:
+                self.storage.requeue(
+                    self.name, trial.number, trial.attempt, "its worker died; it starts again"
+                )
+            except (LeaseLostError, StateError):  # another worker was faster
+                continue
+        self.refresh()
+
+    def _held(self, trial: Trial | int) -> Trial:
+        """Return the trial with the attempt that the caller holds."""
+        if isinstance(trial, Trial):
+            return trial
+        return self.storage.trial(self.name, trial)
+
+    def _selected(self, trial: Trial) -> Measurement | None:
+        stored = self.storage.measurements(self.name, trial.number, attempt=trial.attempt)
+        return select_measurement(stored, self.spec)
+
+    def _end(
+        self,
+        trial: Trial,
+        state: TrialState,
+        *,
+        metrics: Mapping[str, float] = {},
+        step: int | None = None,
+        reason: str = "",
+    ) -> Trial:
+        ended = self.storage.finish(
+            self.name,
+            trial.number,
+            trial.attempt,
+            state,
+            metrics=metrics,
+            step=step,
+            reason=reason,
+        )
+        self._tell_observers(ended)
+        limit = self.spec.max_trials
+        if state is TrialState.FAILED or (
+            limit is not None and len(self._history.trials) >= limit
+        ):
+            with self._lock:
+                self.refresh()
+                self._settle()
+        return ended
+
+    def _settle(self, *, exhausted: bool = False) -> None:
+        """Mark the study as failed, or as finished once everything it may try has ended."""
+        if self._record.state is not StudyState.ACTIVE:
+            return
+        failed, bound = self._history.count(TrialState.FAILED), self.spec.max_failed_trials
+        if bound is not None and failed > bound:
+            reason = f"{failed} trials failed, more than max_failed_trials ({bound})"
+            self.storage.set_state(self.name, StudyState.FAILED, reason)
+            self.refresh()
+            return
+        if self._history.open:
+            return
+        limit = self.spec.max_trials
+        cancelled = self._history.count(TrialState.CANCELLED)
+        if limit is not None and len(self._history.trials) - cancelled >= limit:
+            reason = f"all {limit} trials have ended"
+        elif exhausted:
+            reason = self._exhausted()
+        else:
+            return
+        self.storage.set_state(self.name, StudyState.FINISHED, reason)
+        self.refresh()
+
+    def _reopen(self) -> None:
+        """Let a study that had finished or failed go on, now that there is more to do."""
+        self.refresh()
+        if self._record.state in (StudyState.FINISHED, StudyState.FAILED):
+            self.storage.set_state(self.name, StudyState.ACTIVE)
+            self.refresh()
+            self._settle()
+
+    def _tell_observers(self, trial: Trial) -> None:
+        for observer in self.observers:
+            observer(trial)
+
+
+def check_step(step: object) -> int:
+    """Return ``step`` as an int; raise `MetricError` unless it is a whole number from 0."""
+    number = getattr(step, "item", lambda: step)()
+    if isinstance(number, float) and number.is_integer():
+        number = int(number)
+    if isinstance(number, bool) or not isinstance(number, int) or number < 0:
+        msg = f"A step is a whole number from 0; given {step!r}."
+        raise MetricError(msg)
+    return number
+
+
+def check_metrics(metrics: Mapping[str, object]) -> dict[str, float]:
+    """Return the metrics as floats; raise `MetricError` for a value that is no real number.
+
+    Scalars of numpy, PyTorch and others are taken by their ``item()``.
+    """
+    return {name: _check_value(name, value) for name, value in metrics.items()}
+
+
+def _check_value(name: str, value: object) -> float:
+    check_metric_name(name)
+    try:
+        number = getattr(value, "item", lambda: value)()
+        if isinstance(number, str | bytes | complex):
+            raise TypeError
+        return float(number)
+    except (TypeError, ValueError, OverflowError):
+        msg = f"The metric {name!r} is a number; given {value!r}."
+        raise MetricError(msg) from None
+
+
+def _opened(storage: Storage | str | None, *, create: bool = True) -> Storage:
+    if storage is None or isinstance(storage, str):
+        return open_storage(storage, create=create)
+    return storage
+
+
+def _make_or_continue(
+    storage: Storage, name: str | None, spec: StudySpec, command: str
+) -> StudyRecord:
+    if name is None:
+        taken = set(storage.study_names())
+        name = next(n for i in count(1) if (n := f"study-{i}") not in taken)
+    try:
+        return storage.create_study(name, spec, command=command)
+    except ConflictError:
+        record = storage.study(name)
+    if differences := record.spec.differences(spec):
+        msg = "\n  ".join(
+            [f"Study {name!r} exists with another space or metric:", *differences]
+        )
+        raise MismatchError(msg)
+    return record
+
+
+def _number(trial: Trial | int) -> int:
+    return trial.number if isinstance(trial, Trial) else trial
+
+
+def _objectives(
+    minimize: str | Sequence[str], maximize: str | Sequence[str]
+) -> tuple[Objective, ...]:
+    low = [minimize] if isinstance(minimize, str) else list(minimize)
+    high = [maximize] if isinstance(maximize, str) else list(maximize)
+    return tuple(Objective(m, "minimize") for m in low) + tuple(
+        Objective(m, "maximize") for m in high
+    )
+
+
+def _algorithm(algorithm: str | Mapping[str, Setting]) -> Algorithm:
+    if isinstance(algorithm, str):
+        return Algorithm(algorithm)
+    settings = dict(algorithm)
+    return Algorithm(cast("str", settings.pop("name", "default")), settings)

@@ -1,0 +1,61 @@
+"""Names of workers that tell, on the same machine, whether the process behind them still lives.
+
+A name is ``host:pid:place:birth:nonce``. ``place`` stands for the machine and its process
+namespace; ``birth`` for the boot and the start of the process, since process numbers come again.
+"""
+
+import hashlib
+import os
+import platform
+import secrets
+import uuid
+from pathlib import Path
+
+__all__ = ["is_dead", "own_name"]
+
+
+def own_name() -> str:
+    """Return a new name for a worker in this process."""
+    pid = os.getpid()
+    host = platform.node().replace(":", "_")[:60]
+    return f"{host}:{pid}:{_place()}:{_birth(pid)}:{secrets.token_hex(3)}"
+
+
+def is_dead(name: str) -> bool:
+    """Whether the process behind a worker's name has ended; False where that can't be known from here."""
+    parts = name.split(":")
+    if len(parts) != 5 or not parts[1].isdigit():
+        return False
+    _, pid, place, birth, _ = parts
+    return place == _place() and _birth(int(pid)) != birth
+
+
+def _place() -> str:
+    try:
+        machine = Path("/etc/machine-id").read_text().strip()
+        namespace = os.readlink("/proc/self/ns/pid")  # noqa: PTH115 - not a path
+    except OSError:
+        machine, namespace = f"{uuid.getnode():x}", ""
+    text = f"{machine} {platform.node()} {namespace}"
+    return hashlib.sha256(text.encode()).hexdigest()[:10]
+
+
+def _birth(pid: int) -> str:
+    """Return a stamp of the process with this number; ``""`` if there is none."""
+    try:
+        # Field 22, counted after the name in parentheses, which may hold blanks.
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text()[:8]
+    except OSError:
+        return "" if Path("/proc/self/stat").exists() else _birth_elsewhere(pid)
+    state, start = fields[0], fields[19]
+    return "" if state in "ZX" else f"{boot}.{start}"
+
+
+def _birth_elsewhere(pid: int) -> str:
+    import psutil  # noqa: PLC0415 - only where there is no /proc
+
+    try:
+        return f"{psutil.Process(pid).create_time():.2f}"
+    except psutil.NoSuchProcess:
+        return ""

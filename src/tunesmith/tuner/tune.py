@@ -1,0 +1,137 @@
+"""Tunes a Python function in one call."""
+
+import re
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from tunesmith.execution import FunctionExecutor
+from tunesmith.model import MetricReading, Resources, Selection, Setting
+from tunesmith.space import Parameter, Space, Value
+from tunesmith.storage import Storage, default_url, files_root, open_storage
+from tunesmith.study import Study
+from tunesmith.tuner.events import BestChanged, Event
+from tunesmith.tuner.tuner import LEASE_S, Tuner
+from tunesmith.reporting import assignments, number
+
+__all__ = ["tune"]
+
+
+def tune(
+    function: Callable[..., object],
+    space: Space | Mapping[str, Parameter],
+    *,
+    minimize: str | Sequence[str] = (),
+    maximize: str | Sequence[str] = (),
+    max_trials: int | None = None,
+    parallel_trials: int = 1,
+    name: str | None = None,
+    storage: Storage | str | None = None,
+    algorithm: str | Mapping[str, Setting] = "default",
+    seed: int | None = None,
+    max_failed_trials: int | None = None,
+    measurement: Selection = "last",
+    initial: Iterable[Mapping[str, Value]] = (),
+    time_limit_s: float | None = None,
+    memory_limit_mib: float | None = None,
+    cpus: int = 0,
+    gpus: int = 0,
+    grace_s: float = 10.0,
+    retries: int = 2,
+    quiet: bool = False,
+) -> Study:
+    """Call ``function`` with values from ``space`` until the budget is spent; return the study.
+
+    Trials run in worker processes, ``parallel_trials`` at once. All is kept in ``.tunesmith`` of
+    the working directory: the same call with the same ``name`` goes on where the last one ended.
+
+    Args:
+        function: Takes the trial (``trial.values``, ``trial.report(step, accuracy=...)``), or the
+            parameters by name. Returns the objective, a mapping of metrics, or None after reports.
+        space: The parameters by name.
+        minimize: The metric that should be small; a list for several.
+        maximize: The metric that should be large; a list for several.
+        max_trials: How many trials the study may have; needed unless the space is finite.
+        parallel_trials: How many run at once.
+        name: The study's name; a new one after the function's if None.
+        storage: A storage or its URL; None is the default storage of the working directory.
+        algorithm: The searcher's name, or a mapping with its ``name`` and settings.
+        seed: Seeds every random choice.
+        max_failed_trials: The study fails when more trials than this have failed.
+        measurement: Which of a trial's measurements counts.
+        initial: Points to try first.
+        time_limit_s: Seconds after which a trial is ended and fails.
+        memory_limit_mib: Memory of a trial's processes above which it is ended and fails.
+        cpus: CPUs set aside for each trial; 0 leaves the choice to the operating system.
+        gpus: GPUs set aside for each trial.
+        grace_s: Seconds between SIGTERM and SIGKILL.
+        retries: How often a trial starts again after a fault that is not its program's.
+        quiet: Whether to print nothing.
+
+    Raises:
+        SpaceError: a fault in the space or an initial point.
+        SpecError: a fault in the other arguments, or a function that can't be called so.
+        MismatchError: the stored study of that name has another space or other objectives.
+        StorageError: the storage failed; the same call goes on once it is well.
+        KeyboardInterrupt: after Ctrl-C, once all that ran has ended; the same call goes on.
+    """
+    url = default_url() if storage is None else storage
+    opened = open_storage(url) if isinstance(url, str) else url
+    study = Study(
+        space,
+        minimize=minimize,
+        maximize=maximize,
+        name=name or _free_name(function, opened),
+        storage=opened,
+        algorithm=algorithm,
+        seed=seed,
+        max_trials=max_trials,
+        parallel_trials=parallel_trials,
+        max_failed_trials=max_failed_trials,
+        measurement=measurement,
+        initial=initial,
+        lease_s=LEASE_S,
+    )
+    resources = Resources(cpus, gpus, time_limit_s, memory_limit_mib, grace_s)
+    executor = FunctionExecutor(
+        function,
+        study=study.name,
+        spec=study.spec,
+        root=files_root(opened.url),
+        worker=study.worker,
+        resources=resources,
+    )
+    study.continue_up_to(max_trials)
+    observe = (lambda _: None) if quiet else _Printer(study)
+    tuner = Tuner(
+        study,
+        executor,
+        parallel_trials=parallel_trials,
+        retries=retries,
+        # What a function prints is its own affair: it returns or reports what it measures.
+        reading=MetricReading(sources=("report", "hypertune", "tensorboard")),
+        observe=observe,
+    )
+    tuner.work()
+    return study
+
+
+class _Printer:
+    """Prints a line whenever a trial beats all before it."""
+
+    def __init__(self, study: Study) -> None:
+        self._study = study
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, BestChanged):
+            t = event.trial
+            value = number(t.metrics[self._study.spec.objective.metric])
+            of = f"/{self._study.spec.max_trials}" if self._study.spec.max_trials else ""
+            line = f"{self._study.name} #{t.number}{of}: best {value} {assignments(t.values)}"
+            print(line, file=sys.stderr)  # noqa: T201 - progress
+
+
+def _free_name(function: Callable[..., object], storage: Storage) -> str:
+    stem = getattr(function, "__name__", type(function).__name__)
+    stem = re.sub(r"\W+", "", stem) or "study"
+    taken = set(storage.study_names())
+    return next(n for i in range(1, len(taken) + 2) if (n := f"{stem}-{i}") not in taken)

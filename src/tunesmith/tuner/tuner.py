@@ -1,0 +1,347 @@
+"""Drives a study on an executor: keeps the slots busy, stores what is measured, ends what must end."""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+from tunesmith.errors import LeaseLostError, StateError, StudyEnded, TunesmithError
+from tunesmith.execution import Ended, Executor, Outcome, Reported
+from tunesmith.metrics import Collector, MetricRequest
+from tunesmith.model import (
+    FINAL,
+    Measurement,
+    MetricReading,
+    StudyState,
+    Trial,
+    TrialState,
+    best_trial,
+)
+from tunesmith.study import Study
+from tunesmith.tuner.events import BestChanged, Event, Note, TrialEnded, TrialMeasured, TrialStarted
+
+__all__ = ["LEASE_S", "Haste", "Tuner"]
+
+LEASE_S = 60.0
+"""How long a tuner may be silent before others take its trials."""
+
+_RENEW_S = LEASE_S / 4
+_READ_S = 0.2  # how often metrics are read and the storage is asked for news
+_HOPELESS = 3  # if the first ones all fail, the program is broken, not the values
+
+
+class Haste(IntEnum):
+    """How quickly a tuner should end."""
+
+    NONE = 0  # when the study ends
+    DRAIN = 1  # when the running trials end; no new ones
+    STOP = 2  # now: the running trials are asked to end and start again another time
+    KILL = 3  # now, by force
+
+
+@dataclass(slots=True)
+class _Running:
+    """A trial that this tuner runs."""
+
+    trial: Trial
+    collector: Collector
+    last_step: int = -1
+    lost: bool = False
+    seen: set[str] = field(default_factory=set)
+
+
+class Tuner:
+    """Runs a study's trials until the study ends or somebody is in haste.
+
+    Args:
+        study: The study; opened with a lease of `LEASE_S`.
+        executor: Runs the trials; the tuner closes it.
+        parallel_trials: How many at once; the study's own number if None.
+        retries: How often a trial starts again after a fault that is not its program's.
+        reading: Where metrics are read from.
+        observe: Is told what happens, in the tuner's thread.
+    """
+
+    def __init__(
+        self,
+        study: Study,
+        executor: Executor,
+        *,
+        parallel_trials: int | None = None,
+        retries: int = 2,
+        reading: MetricReading,
+        observe: Callable[[Event], None] = lambda _: None,
+    ) -> None:
+        self._study = study
+        self._executor = executor
+        self._parallel = parallel_trials
+        self._retries = retries
+        self._reading = reading
+        self._observe = observe
+        self._running: dict[int, _Running] = {}
+        self._haste = Haste.NONE
+        self._acted = Haste.NONE
+        self._ended = ""  # why there are no new trials; "" while there may be
+        self._best: Trial | None = None
+        self._read_at = 0.0
+
+    @property
+    def running(self) -> Sequence[Trial]:
+        """The trials that run now."""
+        return [r.trial for r in self._running.values()]
+
+    @property
+    def haste(self) -> Haste:
+        """How quickly it was asked to end."""
+        return self._haste
+
+    def hurry(self, haste: Haste) -> None:
+        """Ask it to end; from any thread or a signal handler."""
+        self._haste = max(self._haste, haste)
+
+    def work(self) -> str:
+        """Run trials until there are no more, or until `hurry`.
+
+        Returns:
+            Why it ended, as a sentence.
+
+        Raises:
+            StorageError: the storage or the trials' folder failed; what ran will start again.
+        """
+        self._study.refresh()
+        self._best = best_trial(self._study.history.trials, self._study.spec.objective)
+        heart = _Heart(self._study)
+        try:
+            while not self._finished():
+                self._fill()
+                self._handle(self._executor.wait(self._pause_s()))
+                if time.monotonic() >= self._read_at:
+                    self._read_at = time.monotonic() + _READ_S
+                    self._look_around()
+        except BaseException:
+            self._abandon()
+            raise
+        finally:
+            heart.stop()
+            self._executor.close()
+        return self._ended
+
+    # Starting
+
+    def _fill(self) -> None:
+        while self._haste is Haste.NONE and len(self._running) < self._capacity():
+            try:
+                trial = self._study.ask()
+            except StudyEnded as end:
+                self._ended = str(end)
+                return
+            self._ended = ""
+            self._start(trial)
+
+    def _capacity(self) -> int:
+        wanted = self._parallel or self._study.spec.parallel_trials
+        slots = self._executor.slots
+        return wanted if slots is None else min(wanted, slots)
+
+    def _start(self, trial: Trial) -> None:
+        spec = self._study.spec
+        request = MetricRequest(
+            metrics=tuple(o.metric for o in spec.objectives),
+            parameters=frozenset(spec.space),
+            pattern=self._reading.pattern,
+            started=time.time(),
+        )
+        directory = self._executor.directory(trial.number)
+        collector = Collector(directory, request, self._reading.sources)
+        self._running[trial.number] = _Running(trial, collector)
+        self._executor.start(trial)
+        self._observe(TrialStarted(trial))
+
+    # Following
+
+    def _pause_s(self) -> float:
+        return max(0.0, min(_READ_S, self._read_at - time.monotonic()))
+
+    def _handle(self, event: Reported | Ended | None) -> None:
+        match event:
+            case Reported():
+                event.answer(self._take_report(event))
+            case Ended():
+                self._end(self._running[event.number], event)
+
+    def _take_report(self, event: Reported) -> str:
+        run = self._running[event.number]
+        step = run.last_step + 1 if event.step is None else event.step
+        run.last_step = step
+        return self._store(run, [Measurement(step, event.metrics, event.elapsed_s)])
+
+    def _look_around(self) -> None:
+        """Read what trials wrote, and what others changed in the study."""
+        for run in list(self._running.values()):
+            self._collect(run)
+        self._study.refresh()
+        for run in self._running.values():
+            now = self._study.history.trials[run.trial.number - 1]
+            if now.attempt != run.trial.attempt or now.state is not TrialState.RUNNING:
+                run.lost = True
+                self._stop(run, Outcome.INTERRUPTED, "another tuner has it by now")
+            elif now.stop_requested:
+                self._stop(run, Outcome.STOPPED, now.stop_requested)
+        if self._haste > self._acted:
+            self._act_on_haste()
+
+    def _act_on_haste(self) -> None:
+        self._acted = self._haste
+        self._ended = "interrupted"
+        if self._haste >= Haste.STOP:
+            for run in self._running.values():
+                self._stop(run, Outcome.INTERRUPTED, "the tuner was interrupted; it starts again")
+        if self._haste is Haste.KILL:
+            self._executor.kill()
+
+    def _stop(self, run: _Running, outcome: Outcome, reason: str) -> None:
+        self._executor.stop(run.trial.number, outcome, reason)
+
+    def _collect(self, run: _Running, *, final: bool = False) -> str:
+        """Store what is new; return why the program says that its values can't be tried, or ``""``."""
+        batch = run.collector.read(final=final)
+        if batch.measurements or batch.superseded:
+            reason = self._store(run, batch.measurements, batch.superseded)
+            if reason and not final:
+                self._stop(run, Outcome.STOPPED, reason)
+        for note in run.collector.notes:
+            if note not in run.seen:
+                run.seen.add(note)
+                self._observe(Note(f"trial {run.trial.number}: {note}"))
+        return batch.infeasible
+
+    def _store(
+        self,
+        run: _Running,
+        measurements: Sequence[Measurement],
+        superseded: frozenset[str] = frozenset(),
+    ) -> str:
+        try:
+            reason = self._study.record_measurements(run.trial, measurements, superseded)
+        except (LeaseLostError, StateError) as error:
+            run.lost = True
+            return str(error)
+        for measurement in measurements:
+            self._observe(TrialMeasured(run.trial, measurement))
+        return reason
+
+    # Ending
+
+    def _end(self, run: _Running, ended: Ended) -> None:
+        infeasible = self._collect(run, final=True)
+        del self._running[run.trial.number]
+        if run.lost:
+            return
+        try:
+            self._settle(run, ended, infeasible)
+        except (LeaseLostError, StateError):  # it went to another tuner, whose word counts
+            return
+        self._study.refresh()
+        trial = self._study.history.trials[run.trial.number - 1]
+        self._observe(TrialEnded(trial))
+        self._compare_with_best(trial)
+        self._give_up_if_hopeless(trial)
+
+    def _settle(self, run: _Running, ended: Ended, infeasible: str) -> None:
+        trial, study = run.trial, self._study
+        if infeasible and ended.outcome in (Outcome.SUCCEEDED, Outcome.FAILED):
+            study.end(trial, TrialState.INFEASIBLE, infeasible)
+            return
+        match ended.outcome:
+            case Outcome.SUCCEEDED:
+                missing = run.collector.missing_sentence()
+                study.complete(trial, self._final(trial, ended), missing=missing)
+            case Outcome.STOPPED:
+                study.stopped(trial, ended.reason)
+            case Outcome.INFEASIBLE:
+                study.end(trial, TrialState.INFEASIBLE, ended.reason)
+            case Outcome.FAILED:
+                study.fail(trial, ended.reason)
+            case Outcome.INTERRUPTED:
+                study.requeue(trial, ended.reason)
+            case Outcome.LOST if trial.faults < self._retries:
+                study.requeue(trial, f"{ended.reason}; it starts again", fault=True)
+            case Outcome.LOST:
+                times = f" ({trial.faults + 1} times)" if trial.faults else ""
+                study.fail(trial, ended.reason + times)
+
+    def _final(self, trial: Trial, ended: Ended) -> dict[str, float] | None:
+        """Return the metrics a function returned, joined with the others it had reported last."""
+        objective = self._study.spec.objective.metric
+        if objective not in ended.metrics:
+            if ended.metrics:  # by name, but not this one: count it as one more report
+                run_on = max((m.step for m in self._study.measurements(trial)), default=-1) + 1
+                self._study.record_measurements(trial, [Measurement(run_on, ended.metrics)])
+            return None
+        reported: dict[str, float] = {}
+        for measurement in self._study.measurements(trial):
+            reported |= measurement.metrics
+        return reported | dict(ended.metrics)
+
+    def _compare_with_best(self, trial: Trial) -> None:
+        if not trial.counts:
+            return
+        leader = best_trial([t for t in (self._best, trial) if t], self._study.spec.objective)
+        if leader is not self._best and leader is not None:
+            self._best = leader
+            self._observe(BestChanged(leader))
+
+    def _give_up_if_hopeless(self, trial: Trial) -> None:
+        history = self._study.history
+        if trial.state is not TrialState.FAILED or self._study.spec.max_failed_trials is not None:
+            return
+        failed = history.count(TrialState.FAILED)
+        if failed == history.count(*FINAL) and failed >= max(_HOPELESS, self._capacity()):
+            self._study.give_up(f"the first {failed} trials all failed, the last with: {trial.reason}")
+
+    def _finished(self) -> bool:
+        if self._running:
+            return False
+        if self._haste:
+            self._ended = self._ended or "interrupted"
+            return True
+        state = self._study.record.state
+        if state is StudyState.ACTIVE:
+            # Others may still run trials of this study: wait, in case they die.
+            return bool(self._ended) and not self._study.history.open
+        if state is StudyState.PAUSED:
+            return False
+        self._ended = self._study.record.reason
+        return True
+
+    def _abandon(self) -> None:
+        """Put back what runs, as far as the storage still answers: the reason to end may be its fault."""
+        self._executor.kill()
+        for run in self._running.values():
+            try:
+                self._study.requeue(run.trial, "the tuner broke down; it starts again")
+            except TunesmithError:
+                continue
+
+
+class _Heart:
+    """Renews the study's leases in a thread of its own, so that a slow suggestion costs none."""
+
+    def __init__(self, study: Study) -> None:
+        self._study = study
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._beat, daemon=True, name="tunesmith-heart")
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop beating."""
+        self._stop.set()
+        self._thread.join()
+
+    def _beat(self) -> None:
+        while not self._stop.wait(_RENEW_S):
+            try:
+                self._study.renew()
+            except TunesmithError:  # the main loop meets the same fault and says so
+                continue

@@ -1,0 +1,37 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tunesmith.errors import Problem, SpecError
+from tunesmith.specs import TuneFile, native, parse_study, program
+
+INSTALLED = {
+    "searchers": ["default", "grid", "random", "sobol"],
+    "metric_sources": ["hypertune", "report", "stdout", "tensorboard"],
+}
+
+
+@pytest.fixture(autouse=True)
+def _installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """These parts are installed, whatever else is on this machine."""
+    for module in (native, program):
+        monkeypatch.setattr(module, "plugin_names", lambda role: INSTALLED[role])
+
+
+@pytest.fixture
+def read() -> Callable[[str], TuneFile]:
+    """Reads a text as if it were the file ``/work/digits/tune.yaml``."""
+    return lambda text: parse_study(text, Path("/work/digits/tune.yaml"))
+
+
+@pytest.fixture
+def faults() -> Callable[[str], list[Problem]]:
+    """Returns the problems of a text, read as the file ``tune.yaml``."""
+
+    def problems(text: str) -> list[Problem]:
+        with pytest.raises(SpecError) as caught:
+            parse_study(text, Path("tune.yaml"))
+        return list(caught.value.problems)
+
+    return problems

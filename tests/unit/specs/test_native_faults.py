@@ -1,0 +1,319 @@
+"""The native file: each fault is told at its place. In the samples, « and » mark that place."""
+
+from collections.abc import Callable
+
+import pytest
+
+from tunesmith.errors import Problem
+from tunesmith.specs import render_problems
+
+Faults = Callable[[str], list[Problem]]
+
+HEAD = "maximize: a\n"
+SPACE = "parameters: {lr: 0..1.0, units: [64, 128]}\n"
+STUDY = HEAD + SPACE
+IN_SPACE = HEAD + "parameters:\n  opt: [sgd, adam]\n  "
+RUN = STUDY + "command: train\n"
+
+
+def marked(text: str) -> tuple[str, int, int, int]:
+    """Return the text without its marks, and the line, column and width between them."""
+    before, _, rest = text.partition("«")
+    inside, _, after = rest.partition("»")
+    line = before.count("\n") + 1
+    column = len(before) - (before.rfind("\n") + 1) + 1
+    return before + inside + after, line, column, len(inside)
+
+
+SAMPLES = [
+    # Keys
+    ("E102", STUDY + "«stopping»: median", "unknown key 'stopping'", ""),
+    ("E102", STUDY + "«max_trails»: 3", "unknown key 'max_trails'", "did you mean 'max_trials'?"),
+    ("E102", STUDY + "«Seed»: 3", "unknown key 'Seed'", "did you mean 'seed'?"),
+    (
+        "E102",
+        IN_SPACE + "units: {type: int, min: 16, «maxx»: 256}",
+        "unknown key 'maxx'",
+        "did you mean 'max'?",
+    ),
+    ("E102", RUN + "limits: {«tyme»: 10m}", "unknown key 'tyme'", "did you mean 'time'?"),
+    ("E102", RUN + "resources: {«gpu»: 1}", "unknown key 'gpu'", "did you mean 'gpus'?"),
+    ("E102", RUN + "metrics: {«source»: [stdout]}", "unknown key 'source'", "did you mean 'sources'?"),
+    (
+        "E103",
+        "«study: x»\n" + SPACE,
+        "missing key 'maximize' or 'minimize': a study needs a metric to improve",
+        "",
+    ),
+    ("E103", "«maximize: a»\nseed: 1", "missing key 'parameters'", ""),
+    ("E103", IN_SPACE + "n: «{type: int, min: 1}»", "n: missing key 'max'", ""),
+    ("E103", IN_SPACE + "n: «{min: 1, max: 2}»", "n: missing key 'type'", ""),
+    ("E103", STUDY + "algorithm: «{levels: 3}»", "algorithm: missing key 'name'", ""),
+    ("E104", STUDY + "«maximize»: b", "the key 'maximize' is given twice", "first given on line 1"),
+    (
+        "E104",
+        IN_SPACE + "lr: {type: int, min: 1, «min»: 2, max: 3}",
+        "the key 'min' is given twice",
+        "first given on line 4",
+    ),
+    # Kinds
+    (
+        "E101",
+        "«- a»\n- b",
+        "a study is a mapping, not a list. It needs parameters, and a metric to minimize or maximize.",
+        "",
+    ),
+    ("E101", HEAD + "parameters: «3»", "parameters must be a mapping, not 3", ""),
+    ("E101", STUDY + "max_trials: «many»", "max_trials must be a whole number from 1, not the text 'many'", ""),
+    ("E101", STUDY + "max_trials: «2.5»", "max_trials must be a whole number from 1, not 2.5", ""),
+    (
+        "E101",
+        STUDY + "max_trials: «'3'»",
+        "max_trials must be a whole number from 1, not the text '3'",
+        "drop the quotes",
+    ),
+    ("E101", STUDY + "seed: «true»", "seed must be a whole number from 0, not true", ""),
+    ("E101", STUDY + "study: «[x]»", "study must be a text, not a list", ""),
+    ("E101", STUDY + "«[1]»: x", "a key must be a word, not a list or mapping", ""),
+    (
+        "E101",
+        IN_SPACE + "lr: {type: double, min: «low», max: 1}",
+        "lr: min must be a number, not the text 'low'",
+        "",
+    ),
+    (
+        "E101",
+        IN_SPACE + "n:\n    type: choice\n    values: «a, b»",
+        "n: values must be a list, not the text 'a, b'",
+        "",
+    ),
+    ("E101", RUN + "environment: {A: «[1]»}", "environment: A must be a text, not a list", ""),
+    ("E101", STUDY + "algorithm: {name: grid, at: «[1]»}", "algorithm: at must be a single value, not a list", ""),
+    # Parameters
+    (
+        "E110",
+        IN_SPACE + "lr: {type: double, min: 1e-1, max: «1e-4»}",
+        "lr: max (0.0001) must be greater than min (0.1)",
+        "",
+    ),
+    ("E110", IN_SPACE + "lr: 0.1..«1e-4»", "lr: max (0.0001) must be greater than min (0.1)", ""),
+    (
+        "E110",
+        IN_SPACE + "n: {type: int, min: «0.5», max: 3}",
+        "n: min: integer parameters need whole numbers, not 0.5",
+        "",
+    ),
+    ("E110", IN_SPACE + "lr: {type: double, min: 0, max: 1, scale: «log»}", None, ""),
+    ("E110", IN_SPACE + "lr: «log» 0..1.0", None, ""),
+    ("E110", IN_SPACE + "lr: {type: double, min: 0, max: 1, default: «2»}", None, ""),
+    ("E110", IN_SPACE + "lr: {type: double, min: 0, max: 1, step: «-1»}", None, ""),
+    ("E110", IN_SPACE + "n: {type: discrete, values: «[1, 1]»}", None, ""),
+    (
+        "E110",
+        IN_SPACE + "lr: {type: «duoble», min: 0, max: 1}",
+        "lr: type is one of double, float, integer, int, discrete, categorical, choice; given 'duoble'",
+        "did you mean 'double'?",
+    ),
+    (
+        "E110",
+        IN_SPACE + "lr: {type: double, min: 1, max: 2, scale: «lgo»}",
+        "lr: scale is one of linear, log, reverse_log; given 'lgo'",
+        "did you mean 'log'?",
+    ),
+    (
+        "E110",
+        IN_SPACE + "n: {type: choice, values: [a, b], «min»: 1}",
+        "n: categorical parameters have no 'min'",
+        "",
+    ),
+    ("E110", IN_SPACE + "n: «3»", "n must be a mapping, a list or a range such as 16..256, not 3", ""),
+    (
+        "E110",
+        IN_SPACE + "n: [a, «[b]»]",
+        "n must be a text, a number, true or false, not a list",
+        "",
+    ),
+    ("E110", HEAD + "parameters: «{}»", "a study needs at least one parameter", ""),
+    (
+        "E110",
+        IN_SPACE + "lr: «lgo:1..2»",
+        "lr: 'lgo:1..2' is no range and no list. "
+        "Write a range such as 16..256 or log:1e-5..1e-1, or a list such as adam,sgd.",
+        "did you mean 'log'?",
+    ),
+    # Conditions
+    (
+        "E111",
+        IN_SPACE + "m: {type: int, min: 1, max: 2, when: {«otp»: sgd}}",
+        "m: there is no parameter 'otp' to depend on",
+        "did you mean 'opt'?",
+    ),
+    (
+        "E111",
+        IN_SPACE + "m: {type: int, min: 1, max: 2, when: {opt: [sgd, «adm»]}}",
+        "m: opt is never 'adm'. It is one of sgd, adam.",
+        "did you mean 'adam'?",
+    ),
+    ("E111", IN_SPACE + "m: 1..2?opt=«adm»", None, "did you mean 'adam'?"),
+    (
+        "E111",
+        HEAD + "parameters: {a: '1,2?«b»=1', b: '1,2?a=1', c: '1,2?a=2'}",
+        "a, b: the conditions lead in a circle",
+        "",
+    ),
+    # Initial points
+    (
+        "E112",
+        STUDY + "initial: [{«Lr»: 0.5}]",
+        "there is no parameter 'Lr'",
+        "did you mean 'lr'?",
+    ),
+    ("E112", STUDY + "initial: [{lr: 0.5, units: «65»}]", None, ""),
+    ("E112", STUDY + "initial: [{lr: «[1]»}]", "lr must be a single value, not a list", ""),
+    (
+        "E112",
+        STUDY + "initial: [«0.5»]",
+        "a point to try first is a mapping such as {lr: 0.01}, not 0.5",
+        "",
+    ),
+    ("E101", STUDY + "initial: «{lr: 1}»", "initial must be a list of mappings, not a mapping", ""),
+    # Settings of the study
+    ("E120", STUDY + "max_trials: «0»", "max_trials is a whole number from 1; given 0", ""),
+    (
+        "E120",
+        STUDY + "measurement: «lsat»",
+        "measurement is one of last, best, minimum, maximum; given 'lsat'",
+        "did you mean 'last'?",
+    ),
+    (
+        "E120",
+        STUDY + "algorithm: «grdi»",
+        "there is no algorithm 'grdi'; installed are default, grid, random, sobol",
+        "did you mean 'grid'?",
+    ),
+    (
+        "E120",
+        STUDY + "algorithm: {name: «sobl», skip: 3}",
+        "there is no algorithm 'sobl'; installed are default, grid, random, sobol",
+        "did you mean 'sobol'?",
+    ),
+    ("E120", STUDY + "minimize: «a»", "a is already an objective", ""),
+    ("E120", "maximize: «[]»\n" + SPACE, "maximize names no metric", ""),
+    (
+        "E120",
+        "maximize: «a b»\n" + SPACE,
+        "A metric's name can't be 'a b'. Use letters, digits, '_', '-', '.' and '/'.",
+        "",
+    ),
+    ("E120", STUDY + "study: «''»", "a study's name can't be empty", ""),
+    # The program
+    (
+        "E121",
+        STUDY + "command: «train 'unfinished»",
+        "the command can't be split into words: no closing quotation",
+        "",
+    ),
+    ("E121", STUDY + "command: «''»", "the command is empty. Write it as in a shell: python train.py", ""),
+    ("E121", STUDY + "«limits»: {time: 3s}", "'limits' is about the command, and this file has none", ""),
+    (
+        "E121",
+        STUDY + "command: 'train {lr} {units} «{trail}»'",
+        "the command names {trail}, and there is no such parameter",
+        "did you mean 'trial'?",
+    ),
+    (
+        "E121",
+        STUDY + "command: 'train {lr} «{unit}»'",
+        "the command names {unit}, and there is no such parameter",
+        "did you mean 'units'?",
+    ),
+    (
+        "E121",
+        STUDY + "command: [train, '«{zzz}»', '{lr}{units}']",
+        "the command names {zzz}, and there is no such parameter",
+        "known are lr, units, trial, trial_dir, checkpoint_dir",
+    ),
+    (
+        "E121",
+        STUDY + "command: «'train {lr}'»",
+        "with placeholders, a value without one never reaches the program; the command has no {units}",
+        "add it, or say values_as: flags",
+    ),
+    (
+        "E120",
+        RUN + "values_as: «flag»",
+        "values_as is one of flags, placeholders, environment; given 'flag'",
+        "did you mean 'flags'?",
+    ),
+    (
+        "E122",
+        RUN + "limits: {time: «10 minutes»}",
+        "limits: time: '10 minutes' is no duration. Write 90s, 10m, 1h30m, or a number of seconds.",
+        "",
+    ),
+    ("E122", RUN + "limits: {time: «0»}", "limits: time must be above zero. Leave it out for no limit", ""),
+    (
+        "E122",
+        RUN + "limits: {memory: «2 gigs»}",
+        "limits: memory: '2 gigs' is no amount of memory. Write 500MB, 2GiB, or a number of MiB.",
+        "",
+    ),
+    ("E122", RUN + "resources: {cpus: «-1»}", "resources: cpus is a whole number from 0; given -1", ""),
+    ("E122", RUN + "environment: {«A=B»: 1}", "an environment variable can't be named 'A=B'", ""),
+    ("E130", RUN + "metrics: {pattern: «'a('»}", None, ""),
+    (
+        "E130",
+        RUN + "metrics: {sources: [report, «stdoot»]}",
+        "there is no metric source 'stdoot'; installed are hypertune, report, stdout, tensorboard",
+        "did you mean 'stdout'?",
+    ),
+]
+
+
+@pytest.mark.parametrize(("code", "sample", "message", "hint"), SAMPLES)
+def test_a_fault_is_told_at_its_place(
+    faults: Faults, code: str, sample: str, message: str | None, hint: str
+) -> None:
+    text, line, column, width = marked(sample)
+
+    (problem,) = faults(text)
+
+    assert (problem.code, problem.hint) == (code, hint)
+    assert (problem.line, problem.column, problem.width) == (line, column, width)
+    assert problem.source == text.splitlines()[line - 1]
+    assert problem.file == "tune.yaml"
+    if message is not None:
+        assert problem.message == message
+
+
+def test_a_fault_of_a_parameter_names_it(faults: Faults) -> None:
+    (problem,) = faults(IN_SPACE + "b: {type: double, min: 0, max: 1, scale: log}")
+
+    assert problem.message.startswith("b: ")
+
+
+def test_all_faults_are_told_at_once_in_reading_order(faults: Faults) -> None:
+    problems = faults("""\
+maximise: accuracy
+parameters:
+  lr: {type: double, min: 1.0e-1, max: 1.0e-4}
+  units: {type: int, min: 16, maxx: 256}
+command: train
+limits: {time: soon}
+""")
+
+    assert [(p.code, p.line) for p in problems] == [
+        ("E102", 1),
+        ("E110", 3),
+        ("E102", 4),
+        ("E122", 6),
+    ]
+    assert render_problems(problems).endswith("4 errors. Nothing was started.")
+
+
+def test_a_parameter_that_depends_on_a_faulty_one_is_not_at_fault_itself(faults: Faults) -> None:
+    problems = faults(
+        HEAD + "parameters:\n  opt: {type: choice, value: [a, b]}\n  m: {type: int, min: 1, max: 2, when: {opt: a}}"
+    )
+
+    assert [p.message for p in problems] == ["unknown key 'value'"]
