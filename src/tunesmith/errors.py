@@ -1,21 +1,21 @@
 """Everything Tunesmith raises on purpose.
 
-    TunesmithError
-    ├── SpaceError            a parameter or a point that makes no sense (also a ValueError)
-    ├── SpecError             a study's description has faults, each with its place (also a ValueError)
-    ├── MetricError           a metric is missing or is no number (also a ValueError)
-    ├── StudyError
-    │   ├── NotFoundError     no study or trial of that name (also a LookupError)
-    │   ├── ConflictError     the study has moved on since it was read
-    │   ├── MismatchError     a study of that name exists with another space or metric
-    │   ├── LeaseLostError    the trial belongs to another attempt by now
-    │   ├── StateError        a move that the table of states does not allow
-    │   └── StudyEnded        nothing more to ask; says why
-    ├── StorageError          the storage can't be reached, read or written
-    ├── MissingExtraError     an optional package is not installed; names the extra
-    └── TrialSignal           raised inside training code to leave it
-        ├── TrialStopped      a rule or a person ended the trial; what it reported counts
-        └── TrialInfeasible   these values can't be tried
+TunesmithError
+├── SpaceError            a parameter or a point that makes no sense (also a ValueError)
+├── SpecError             a study's description has faults, each with its place (also a ValueError)
+├── MetricError           a metric is missing or is no number (also a ValueError)
+├── StudyError
+│   ├── NotFoundError     no study or trial of that name (also a LookupError)
+│   ├── ConflictError     the study has moved on since it was read
+│   ├── MismatchError     a study of that name exists with another space or metric
+│   ├── LeaseLostError    the trial belongs to another attempt by now
+│   ├── StateError        a move that the table of states does not allow
+│   └── StudyEnded        nothing more to ask; says why
+├── StorageError          the storage can't be reached, read or written
+├── MissingExtraError     an optional package is not installed; names the extra
+└── TrialSignal           raised inside training code to leave it
+    ├── TrialStopped      a rule or a person ended the trial; what it reported counts
+    └── TrialInfeasible   these values can't be tried
 """
 
 from collections.abc import Sequence

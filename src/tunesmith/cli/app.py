@@ -126,7 +126,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         sys.exit(Exit.USAGE)
     except TunesmithError as error:
         sys.exit(_explain(error))
-    except Exception:  # noqa: BLE001 - the last resort: say that it is our fault
+    except Exception:
         traceback.print_exc()
         _say("internal error: this is a fault of Tunesmith's. Please report the lines above.")
         sys.exit(Exit.INTERNAL)
@@ -139,7 +139,7 @@ def _explain(error: TunesmithError) -> int:
     if isinstance(error, SpecError):
         from tunesmith.specs import render_problems  # noqa: PLC0415 - only when there is a fault
 
-        print(render_problems(error.problems), file=sys.stderr)  # noqa: T201
+        print(render_problems(error.problems), file=sys.stderr)
         return Exit.USAGE
     _say(f"error: {error}")
     match error:
@@ -153,4 +153,4 @@ def _explain(error: TunesmithError) -> int:
 
 
 def _say(text: str) -> None:
-    print(text, file=sys.stderr)  # noqa: T201
+    print(text, file=sys.stderr)

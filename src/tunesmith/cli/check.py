@@ -24,17 +24,25 @@ __all__ = ["check_command"]
 @click.command("check")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--smoke", is_flag=True, help="Run one trial, and see that its metric arrives.")
-@click.option("--samples", type=click.IntRange(min=1), default=5, show_default=True, metavar="N",
-              help="How many of the first points to show.")
+@click.option(
+    "--samples",
+    type=click.IntRange(min=1),
+    default=5,
+    show_default=True,
+    metavar="N",
+    help="How many of the first points to show.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
-def check_command(file: Path, smoke: bool, samples: int, as_json: bool) -> int:  # noqa: FBT001
+def check_command(file: Path, smoke: bool, samples: int, as_json: bool) -> int:
     """Find faults in FILE and show what would run; nothing is kept."""
     plan = read_study(file)
     program = check_program(plan)
     with Study.from_spec(plan.spec, name=plan.name) as study:
         first = study.ask(samples)
     command = shlex.join(
-        command_line(program, first[0], plan.spec.space, Path(".tunesmith") / "trials" / plan.name / "1")
+        command_line(
+            program, first[0], plan.spec.space, Path(".tunesmith") / "trials" / plan.name / "1"
+        )
     )
     if as_json:
         out(json_text(_document(plan, first, command)))
@@ -102,8 +110,12 @@ def _smoke(plan: TuneFile, program: Program) -> int:
     assert trial.finished is not None
     took = trial.finished - trial.started
     metric = spec.objective.metric
-    say(f"{metric} {number(trial.metrics[metric])} arrived, {len(measured)} measurements, in {duration(took)}")
+    say(
+        f"{metric} {number(trial.metrics[metric])} arrived, {len(measured)} measurements, in {duration(took)}"
+    )
     trials = plan.spec.max_trials or plan.spec.space.size or 1
     at_once = min(plan.spec.parallel_trials, trials)
-    say(f"{trials} trials, {at_once} at a time, would take about {duration(took * trials / at_once)}")
+    say(
+        f"{trials} trials, {at_once} at a time, would take about {duration(took * trials / at_once)}"
+    )
     return Exit.DONE

@@ -9,12 +9,12 @@ __all__ = ["is_live", "out", "say", "table"]
 
 def out(text: str) -> None:
     """Print data."""
-    print(text)  # noqa: T201
+    print(text)
 
 
 def say(text: str) -> None:
     """Print narration."""
-    print(text, file=sys.stderr, flush=True)  # noqa: T201
+    print(text, file=sys.stderr, flush=True)
 
 
 def is_live() -> bool:

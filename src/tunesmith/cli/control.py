@@ -38,7 +38,7 @@ __all__ = [
 @click.option("--now", is_flag=True, help="Stop the running trials too; what they measured counts.")
 @click.option("--reason", default="a person stopped it", help="Kept with what is stopped.")
 @storage_option
-def stop_command(target: str, now: bool, reason: str, storage: str | None) -> None:  # noqa: FBT001
+def stop_command(target: str, now: bool, reason: str, storage: str | None) -> None:
     """Stop a study (no new trials), or one trial at once (digits/7)."""
     opened = open_storage(storage, create=False)
     found = find(opened, target)
@@ -86,7 +86,7 @@ def resume_command(study: str, storage: str | None) -> None:
 @study_argument("target")
 @click.option("--failed", is_flag=True, help="All failed trials of the study.")
 @storage_option
-def retry_command(target: str, failed: bool, storage: str | None) -> None:  # noqa: FBT001
+def retry_command(target: str, failed: bool, storage: str | None) -> None:
     """Run an ended trial again with the same values (digits/7), or all failed ones (digits --failed)."""
     opened = open_storage(storage, create=False)
     found = find(opened, target)
@@ -99,7 +99,9 @@ def retry_command(target: str, failed: bool, storage: str | None) -> None:  # no
     ]  # fmt: skip
     for number in numbers:
         study.retry(number)
-    say(f"queued again: {', '.join(f'{found.study}/{n}' for n in numbers) or 'no trial has failed'}")
+    say(
+        f"queued again: {', '.join(f'{found.study}/{n}' for n in numbers) or 'no trial has failed'}"
+    )
 
 
 @click.command("enqueue")
@@ -113,8 +115,8 @@ def enqueue_command(
     study: str,
     assignments: Sequence[str],
     origin: str | None,
-    repeat: bool,  # noqa: FBT001
-    as_json: bool,  # noqa: FBT001
+    repeat: bool,
+    as_json: bool,
     storage: str | None,
 ) -> None:
     """Have a study try a point of your own; what is left out gets its default or its middle."""
@@ -132,7 +134,11 @@ def enqueue_command(
         values = {n: v for n, v in values.items() if n in active or n in given}
     trial = living.enqueue(values, repeat=repeat)
     if as_json:
-        out(json_text({"schema": "tunesmith.trial/1", "study": living.name, **trial_document(trial)}))
+        out(
+            json_text(
+                {"schema": "tunesmith.trial/1", "study": living.name, **trial_document(trial)}
+            )
+        )
     else:
         say(f"queued as {living.name}/{trial.number}")
 
@@ -162,9 +168,17 @@ def set_command(study: str, changes: Sequence[str], storage: str | None) -> None
 
 @click.command("wait")
 @study_argument("study", required=False, default="@")
-@click.option("--for", "goal", default="finished", show_default=True, metavar="GOAL",
-              help="'finished', or a condition on the best trial: 'best>=0.94', 'loss<0.1'.")
-@click.option("--timeout", metavar="TIME", help="Give up after this time, such as 30m; exit with 124.")
+@click.option(
+    "--for",
+    "goal",
+    default="finished",
+    show_default=True,
+    metavar="GOAL",
+    help="'finished', or a condition on the best trial: 'best>=0.94', 'loss<0.1'.",
+)
+@click.option(
+    "--timeout", metavar="TIME", help="Give up after this time, such as 30m; exit with 124."
+)
 @storage_option
 def wait_command(study: str, goal: str, timeout: str | None, storage: str | None) -> int:
     """Wait until a study has ended, or its best trial is good enough."""
@@ -198,7 +212,7 @@ def wait_command(study: str, goal: str, timeout: str | None, storage: str | None
 @study_argument("study")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @storage_option
-def delete_command(study: str, yes: bool, storage: str | None) -> None:  # noqa: FBT001
+def delete_command(study: str, yes: bool, storage: str | None) -> None:
     """Delete a study, its trials and their files."""
     opened = open_storage(storage, create=False)
     name = find_study(opened, study)
@@ -208,8 +222,12 @@ def delete_command(study: str, yes: bool, storage: str | None) -> None:  # noqa:
         raise StateError(msg)
     if not yes:
         if not sys.stdin.isatty():
-            raise SpecError([Problem("E130", f"Deleting {name!r} needs --yes where nobody can be asked.")])
-        click.confirm(f"Delete study {name} with {summary.record.size} trials?", abort=True, err=True)
+            raise SpecError(
+                [Problem("E130", f"Deleting {name!r} needs --yes where nobody can be asked.")]
+            )
+        click.confirm(
+            f"Delete study {name} with {summary.record.size} trials?", abort=True, err=True
+        )
     opened.delete_study(name)
     _delete_files(opened, name)
     say(f"study {name} is deleted")

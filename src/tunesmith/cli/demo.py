@@ -16,9 +16,17 @@ _PARAMETERS = ("lr=log:1e-3..1", "units=log:2..64", "activation=tanh,relu", "dec
 
 
 @click.command("demo")
-@click.option("--trials", type=click.IntRange(min=1), default=20, show_default=True, help="How many.")
-@click.option("-j", "--parallel", type=click.IntRange(min=1), default=2, show_default=True,
-              help="How many at once.")
+@click.option(
+    "--trials", type=click.IntRange(min=1), default=20, show_default=True, help="How many."
+)
+@click.option(
+    "-j",
+    "--parallel",
+    type=click.IntRange(min=1),
+    default=2,
+    show_default=True,
+    help="How many at once.",
+)
 @storage_option
 def demo_command(trials: int, parallel: int, storage: str | None) -> int:
     """Tune a tiny neural network that tells two spirals apart; takes a few seconds."""
@@ -30,6 +38,10 @@ def demo_command(trials: int, parallel: int, storage: str | None) -> int:
         [*words[1:], *(["--storage", storage] if storage else []), "--", *program],
         standalone_mode=False,
     )
-    say("Now look around: tunesmith show @ · tunesmith trials @ --sort -accuracy · tunesmith best @ --as args")
-    say("Then your own:  tunesmith init train.py && tunesmith check tune.yaml --smoke && tunesmith run tune.yaml")
+    say(
+        "Now look around: tunesmith show @ · tunesmith trials @ --sort -accuracy · tunesmith best @ --as args"
+    )
+    say(
+        "Then your own:  tunesmith init train.py && tunesmith check tune.yaml --smoke && tunesmith run tune.yaml"
+    )
     return status

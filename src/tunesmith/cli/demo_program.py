@@ -47,7 +47,7 @@ def main() -> None:
             before = x_test @ w1 + b1
             hidden = np.maximum(before, 0) if relu else np.tanh(before)
             accuracy = np.mean((hidden @ w2 + b2 > 0) == y_test)
-            print(f"epoch={epoch} accuracy={accuracy:.4f}", flush=True)  # noqa: T201 - as yours does
+            print(f"epoch={epoch} accuracy={accuracy:.4f}", flush=True)
 
 
 if __name__ == "__main__":

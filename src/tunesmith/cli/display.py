@@ -155,7 +155,10 @@ class PlainDisplay:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self._over.set()
         for thread in self._threads:
@@ -231,7 +234,10 @@ class LiveDisplay:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self._live.stop()
 
@@ -306,7 +312,10 @@ class LiveDisplay:
         now = time.monotonic()
         for trial, since in list(self._running.values())[-_RUNNING_SHOWN:]:
             step, value = self._latest.get(trial.number, (None, None))
-            table.add_row(*self._row(trial, "running", value, step, names, duration(now - since)), style="cyan")
+            table.add_row(
+                *self._row(trial, "running", value, step, names, duration(now - since)),
+                style="cyan",
+            )
         for trial in reversed(self._ended):
             value = trial.metrics.get(self._study.spec.objective.metric)
             took = ""
@@ -329,4 +338,11 @@ class LiveDisplay:
     ) -> list[str]:
         values = [number(trial.values[n]) if n in trial.values else "" for n in names]
         measured = "" if value is None else number(value)
-        return [str(trial.number), state, measured, "" if step is None else str(step), *values, took]
+        return [
+            str(trial.number),
+            state,
+            measured,
+            "" if step is None else str(step),
+            *values,
+            took,
+        ]

@@ -21,7 +21,17 @@ from tunesmith.storage import default_url, open_storage
 
 __all__ = ["completion_command", "doctor_command"]
 
-_PARTS = ("numpy", "scipy", "SQLAlchemy", "alembic", "PyYAML", "click", "rich", "cloudpickle", "psutil")
+_PARTS = (
+    "numpy",
+    "scipy",
+    "SQLAlchemy",
+    "alembic",
+    "PyYAML",
+    "click",
+    "rich",
+    "cloudpickle",
+    "psutil",
+)
 _ROLES = ("searchers", "storages", "metric_sources")
 
 
@@ -36,7 +46,9 @@ def doctor_command(storage: str | None, output: str) -> int:
         "executable": sys.executable,
         "platform": platform.platform(),
         **{part: version(part) for part in _PARTS},
-        "cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cpus": len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count(),
         "gpus": visible_gpus(),
         "free_disk_gib": round(shutil.disk_usage(Path.cwd()).free / 2**30, 1),
         "storage": storage or default_url(),

@@ -12,10 +12,18 @@ __all__ = ["init_command"]
 
 @click.command("init")
 @click.argument("script", type=click.Path(path_type=Path))
-@click.option("-o", "--output", "path", type=click.Path(path_type=Path), default=Path("tune.yaml"),
-              show_default=True, metavar="FILE", help="Where to write; - for standard output.")
+@click.option(
+    "-o",
+    "--output",
+    "path",
+    type=click.Path(path_type=Path),
+    default=Path("tune.yaml"),
+    show_default=True,
+    metavar="FILE",
+    help="Where to write; - for standard output.",
+)
 @click.option("--force", is_flag=True, help="Overwrite a file that is there.")
-def init_command(script: Path, path: Path, force: bool) -> None:  # noqa: FBT001
+def init_command(script: Path, path: Path, force: bool) -> None:
     """Write a commented tune.yaml for SCRIPT.
 
     Reads its argparse, click or absl options, without running it, and proposes a range for each.

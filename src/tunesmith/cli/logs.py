@@ -27,8 +27,8 @@ __all__ = ["logs_command"]
 @storage_option
 def logs_command(
     target: str,
-    follow: bool,  # noqa: FBT001
-    errors: bool,  # noqa: FBT001
+    follow: bool,
+    errors: bool,
     tail: int | None,
     grep: str | None,
     storage: str | None,
@@ -45,7 +45,9 @@ def logs_command(
         _print_output(opened, found.study, trial, tail, _pattern(grep), prefix="")
     else:
         for trial in _latest(opened, found.study):
-            _print_output(opened, found.study, trial, tail or 10, _pattern(grep), f"#{trial.number} | ")
+            _print_output(
+                opened, found.study, trial, tail or 10, _pattern(grep), f"#{trial.number} | "
+            )
 
 
 def _latest(storage: Storage, study: str) -> list[Trial]:

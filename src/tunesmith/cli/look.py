@@ -89,7 +89,9 @@ def show_command(target: str, storage: str | None, output: str) -> None:
 @click.command("trials")
 @study_argument("study", required=False, default="@")
 @click.option("--where", metavar="CONDITIONS", help="Only those: 'state=completed and lr<1e-3'.")
-@click.option("--sort", metavar="FIELD", help="By a metric, a parameter or a column; -FIELD downwards.")
+@click.option(
+    "--sort", metavar="FIELD", help="By a metric, a parameter or a column; -FIELD downwards."
+)
 @click.option("--limit", type=click.IntRange(min=0), metavar="N", help="At most so many.")
 @click.option("--columns", metavar="A,B,...", help="Only these columns of the table.")
 @storage_option
@@ -131,12 +133,16 @@ def trials_command(
 
 @click.command("best")
 @study_argument("study", required=False, default="@")
-@click.option("--as", "form", type=click.Choice(["args", "env", "json", "yaml", "python"]),
-              help="Print only the values, in this form.")
+@click.option(
+    "--as",
+    "form",
+    type=click.Choice(["args", "env", "json", "yaml", "python"]),
+    help="Print only the values, in this form.",
+)
 @storage_option
 @format_option("table", "json")
 def best_command(study: str, form: str | None, storage: str | None, output: str) -> None:
-    """Give the best trial's values.
+    r"""Give the best trial's values.
 
     \b
     python train.py $(tunesmith best @ --as args)
@@ -157,8 +163,13 @@ def best_command(study: str, form: str | None, storage: str | None, output: str)
 
 @click.command("export")
 @study_argument("study", required=False, default="@")
-@click.option("--to", "path", type=click.Path(path_type=Path), metavar="FILE",
-              help="Write here instead of to standard output; its ending chooses the format.")
+@click.option(
+    "--to",
+    "path",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write here instead of to standard output; its ending chooses the format.",
+)
 @storage_option
 @format_option("csv", "json", "jsonl")
 def export_command(study: str, path: Path | None, storage: str | None, output: str) -> None:
@@ -197,8 +208,16 @@ def _study_row(summary: StudySummary) -> list[str]:
     return [record.name, record.state.value, f"{summary.done}{total}", best, goal, f"{ago} ago"]
 
 
-def _trials_table(trials: Sequence[Trial], spec: StudySpec, columns: list[str] | None = None) -> str:
-    names = columns or ["number", "state", *(o.metric for o in spec.objectives), *spec.space, "reason"]
+def _trials_table(
+    trials: Sequence[Trial], spec: StudySpec, columns: list[str] | None = None
+) -> str:
+    names = columns or [
+        "number",
+        "state",
+        *(o.metric for o in spec.objectives),
+        *spec.space,
+        "reason",
+    ]
     if columns is None and not any(t.reason for t in trials):
         names.remove("reason")
     rows = [[_cell(field_value(t, name)) for name in names] for t in trials]
@@ -243,7 +262,10 @@ def _failures(storage: Storage, summary: StudySummary) -> list[str]:
         if t.state is TrialState.FAILED:
             groups.setdefault(t.reason, []).append(t.number)
     ranked = sorted(groups.items(), key=lambda item: -len(item[1]))[:3]
-    return ["", *(f"failed {len(n)}×: {reason} (tunesmith logs {name}/{n[0]})" for reason, n in ranked)]
+    return [
+        "",
+        *(f"failed {len(n)}×: {reason} (tunesmith logs {name}/{n[0]})" for reason, n in ranked),
+    ]
 
 
 def _show_trial(storage: Storage, study: str, trial: Trial, output: str) -> None:
@@ -260,7 +282,9 @@ def _show_trial(storage: Storage, study: str, trial: Trial, output: str) -> None
         }
         out(json_text(document))
         return
-    out(f"trial {study}/{trial.number}: {trial.state}, attempt {trial.attempt}, from {trial.origin}")
+    out(
+        f"trial {study}/{trial.number}: {trial.state}, attempt {trial.attempt}, from {trial.origin}"
+    )
     if trial.reason:
         out(f"reason {trial.reason}")
     for name, value in trial.metrics.items():
@@ -302,5 +326,8 @@ def _values_as(form: str, trial: Trial, spec: StudySpec) -> str:
 
 def _yaml(values: Mapping[str, object]) -> str:
     # JSON scalars are YAML, and quoted strings can't be mistaken for numbers or booleans.
-    lines = (f"{json.dumps(n, ensure_ascii=False)}: {json.dumps(v, ensure_ascii=False)}" for n, v in values.items())
+    lines = (
+        f"{json.dumps(n, ensure_ascii=False)}: {json.dumps(v, ensure_ascii=False)}"
+        for n, v in values.items()
+    )
     return "\n".join(lines)

@@ -1,9 +1,9 @@
 """Studies and trials by the short names that people type.
 
-    digits      a study, or a unique beginning of its name
-    @           the study that was last run
-    digits/7    a trial; @/7 one of the last study
-    digits/best the best trial; @best that of the last study
+digits      a study, or a unique beginning of its name
+@           the study that was last run
+digits/7    a trial; @/7 one of the last study
+digits/best the best trial; @best that of the last study
 """
 
 from dataclasses import dataclass

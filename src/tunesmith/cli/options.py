@@ -26,7 +26,11 @@ def study_argument(
 ) -> Callable[[_Command], _Command]:
     """Add an argument for a study (or a trial of one); ``@`` by default where it is not required."""
     return click.argument(
-        name, metavar=name.upper(), required=required, default=default, shell_complete=complete_studies
+        name,
+        metavar=name.upper(),
+        required=required,
+        default=default,
+        shell_complete=complete_studies,
     )
 
 
@@ -34,9 +38,9 @@ def format_option(*formats: str) -> Callable[[_Command], _Command]:
     """Add ``-o FORMAT`` and ``--json``, which is ``-o json``."""
 
     def decorate(command: _Command) -> _Command:
-        command = click.option(
-            "--json", "output", flag_value="json", help="The same as -o json."
-        )(command)
+        command = click.option("--json", "output", flag_value="json", help="The same as -o json.")(
+            command
+        )
         return click.option(
             "-o", "--output", "output",
             type=click.Choice(formats), default=formats[0], show_default=True, help="Format.",

@@ -4,8 +4,8 @@ import shlex
 import shutil
 import signal
 import sys
-from contextlib import contextmanager
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
@@ -22,10 +22,10 @@ from tunesmith.errors import NotFoundError, Problem, SpecError
 from tunesmith.execution import CommandExecutor
 from tunesmith.model import (
     Algorithm,
+    Goal,
     MetricReading,
     Objective,
     Program,
-    Resources,
     StudySpec,
     StudyState,
     check_study_name,
@@ -69,9 +69,17 @@ class _Overrides:
 
 @click.command("run", cls=SplitCommand, short_help="tune a program")
 @click.argument("file", required=False, type=click.Path(path_type=Path))
-@click.option("-p", "--parameter", "parameters", multiple=True, metavar="NAME=RANGE",
-              help="A parameter: lr=log:1e-5..1e-1, units=16..256, opt=adam,sgd, drop=0..0.5:0.1.")
-@click.option("-m", "--metric", "metrics", multiple=True, metavar="NAME", help="The metric to optimise.")
+@click.option(
+    "-p",
+    "--parameter",
+    "parameters",
+    multiple=True,
+    metavar="NAME=RANGE",
+    help="A parameter: lr=log:1e-5..1e-1, units=16..256, opt=adam,sgd, drop=0..0.5:0.1.",
+)
+@click.option(
+    "-m", "--metric", "metrics", multiple=True, metavar="NAME", help="The metric to optimise."
+)
 @click.option("--max/--min", "maximize", default=None, help="Whether it should be large or small.")
 @click.option("-n", "--trials", "max_trials", type=int, metavar="N", help="Trials in all.")
 @click.option("-j", "--parallel", "parallel_trials", type=int, metavar="N", help="Trials at once.")
@@ -79,10 +87,16 @@ class _Overrides:
 @click.option("--seed", type=int, metavar="N", help="Seeds every random choice.")
 @click.option("--name", metavar="STUDY", help="The study's name.")
 @click.option("--new", is_flag=True, help="Begin a new study, even if one of that name exists.")
-@click.option("--time-limit", metavar="TIME", help="End a trial after this time, such as 90s or 1h30m.")
+@click.option(
+    "--time-limit", metavar="TIME", help="End a trial after this time, such as 90s or 1h30m."
+)
 @click.option("--memory-limit", metavar="SIZE", help="End a trial above this memory, such as 2GiB.")
-@click.option("--pattern", default="", metavar="REGEX", help="Finds name and value in printed lines.")
-@click.option("--require", metavar="CONDITION", help="Exit with 6 unless it holds, as in 'accuracy>=0.9'.")
+@click.option(
+    "--pattern", default="", metavar="REGEX", help="Finds name and value in printed lines."
+)
+@click.option(
+    "--require", metavar="CONDITION", help="Exit with 6 unless it holds, as in 'accuracy>=0.9'."
+)
 @storage_option
 @click.option("--json", "as_json", is_flag=True, help="Print events as JSON lines.")
 @click.option("-v", "--verbose", is_flag=True, help="Print what trials print, as they print it.")
@@ -101,7 +115,7 @@ def run_command(
     quiet: int,
     **options: object,
 ) -> int:
-    """Tune a program, described by FILE or by options.
+    r"""Tune a program, described by FILE or by options.
 
     \b
     tunesmith run tune.yaml
@@ -173,7 +187,9 @@ def check_program(plan: TuneFile) -> Program:
 
 def _inline(wanted: _Overrides) -> TuneFile:
     if not wanted.program:
-        raise click.UsageError("Give the program behind --, as in: run -p ... -m ... -- python train.py")
+        raise click.UsageError(
+            "Give the program behind --, as in: run -p ... -m ... -- python train.py"
+        )
     if not wanted.metrics:
         raise click.UsageError("Name the metric: -m accuracy --max, or -m loss --min.")
     spec = StudySpec(space=parse_parameters(wanted.parameters), objectives=_objectives(wanted))
@@ -183,7 +199,7 @@ def _inline(wanted: _Overrides) -> TuneFile:
 def _objectives(wanted: _Overrides) -> tuple[Objective, ...]:
     if wanted.maximize is None:
         raise click.UsageError("Say whether the metric should be large (--max) or small (--min).")
-    goal = "maximize" if wanted.maximize else "minimize"
+    goal: Goal = "maximize" if wanted.maximize else "minimize"
     return tuple(Objective(metric, goal) for metric in wanted.metrics)
 
 
@@ -202,7 +218,9 @@ def _program(program: Program | None, wanted: _Overrides) -> Program | None:
         return None
     resources, reading = program.resources, program.reading
     if wanted.time_limit is not None:
-        resources = replace(resources, time_limit_s=_quantity("--time-limit", parse_duration, wanted.time_limit))
+        resources = replace(
+            resources, time_limit_s=_quantity("--time-limit", parse_duration, wanted.time_limit)
+        )
     if wanted.memory_limit is not None:
         limit = _quantity("--memory-limit", parse_memory, wanted.memory_limit)
         resources = replace(resources, memory_limit_mib=limit)
@@ -238,7 +256,11 @@ def _choose_name(plan: TuneFile, storage: Storage, *, given: bool, new: bool) ->
         for name in storage.study_names():
             record = storage.study(name)
             ours = name == plan.name or name.rpartition("-")[0] == plan.name
-            if ours and record.state is not StudyState.FINISHED and not record.spec.differences(plan.spec):
+            if (
+                ours
+                and record.state is not StudyState.FINISHED
+                and not record.spec.differences(plan.spec)
+            ):
                 return name
     return next(n for i in range(2, len(taken) + 3) if (n := f"{plan.name}-{i}") not in taken)
 
@@ -302,7 +324,9 @@ class _Signals:
 
 
 @contextmanager
-def _signals(tuner: Tuner, display: "EventStream | LiveDisplay | PlainDisplay") -> Iterator[_Signals]:
+def _signals(
+    tuner: Tuner, display: "EventStream | LiveDisplay | PlainDisplay"
+) -> Iterator[_Signals]:
     """Turn Ctrl-C into haste: once to drain, twice to stop, three times to kill; SIGTERM stops."""
     seen = _Signals()
 
@@ -313,7 +337,9 @@ def _signals(tuner: Tuner, display: "EventStream | LiveDisplay | PlainDisplay") 
             trials = "1 running trial" if running == 1 else f"{running} running trials"
             display.note(f"finishing {trials}, no new ones. Ctrl-C again to stop them now.")
         elif seen.interrupts == 2:
-            display.note("stopping the running trials; they start again next time. Ctrl-C again to kill them.")
+            display.note(
+                "stopping the running trials; they start again next time. Ctrl-C again to kill them."
+            )
         tuner.hurry(Haste(min(seen.interrupts, Haste.KILL)))
 
     def terminate(_number: int, _frame: FrameType | None) -> None:

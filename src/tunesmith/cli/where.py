@@ -30,7 +30,7 @@ def field_value(trial: Trial, name: str) -> object:
     columns |= {"origin": trial.origin, "reason": trial.reason}
     for place in (trial.metrics, trial.values, columns):
         if name in place:
-            return place[name]  # type: ignore[index]  # one of three mappings by name
+            return place[name]
     return None
 
 
@@ -56,7 +56,9 @@ class Filter:
 
     def matches(self, trial: Trial) -> bool:
         """Whether all conditions hold; one on something that the trial lacks does not."""
-        return all(_holds(field_value(trial, name), sign, given) for name, sign, given in self.terms)
+        return all(
+            _holds(field_value(trial, name), sign, given) for name, sign, given in self.terms
+        )
 
 
 def _holds(value: object, sign: str, given: str) -> bool:

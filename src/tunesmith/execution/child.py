@@ -1,6 +1,7 @@
 """Starts processes that end with the tuner, however the tuner ends."""
 
 import contextlib
+import os
 import subprocess
 import sys
 import threading
@@ -9,16 +10,23 @@ from pathlib import Path
 from typing import BinaryIO
 
 from tunesmith.execution import reaper
+from tunesmith.execution.mark import MARK, OWNER
+from tunesmith.execution.tree import kill_marked, sweep
 
 __all__ = ["Nursery"]
 
 
 class Nursery:
-    """Starts processes, each leading a session and group of its own, and has the reaper watch them."""
+    """Starts processes, each leading a session and group of its own, and has the reaper watch them.
 
-    def __init__(self) -> None:
+    Args:
+        owner: The tuner's name; by it, all its processes are known.
+    """
+
+    def __init__(self, owner: str) -> None:
+        self._owner = owner
         self._reaper: subprocess.Popen[bytes] | None = None
-        self._groups: dict[int, str] = {}
+        self._groups: set[int] = set()
         self._lock = threading.Lock()
 
     def start(
@@ -36,7 +44,7 @@ class Nursery:
 
         Args:
             words: The program and its arguments.
-            environment: All its variables.
+            environment: All its variables, but for the marks.
             mark: The directory by whose mark its processes are known.
             directory: Where it runs.
             stdout: Where its standard output goes.
@@ -46,10 +54,12 @@ class Nursery:
         Raises:
             OSError: the program can't be started.
         """
+        with self._lock:
+            self._watch()  # before the process starts, so that no moment is unwatched
         process = subprocess.Popen(
             words,
             cwd=directory,
-            env=environment,
+            env={**environment, MARK: str(mark), OWNER: self._owner},
             stdin=subprocess.DEVNULL,
             stdout=stdout,
             stderr=stderr,
@@ -57,36 +67,64 @@ class Nursery:
             start_new_session=True,
         )
         with self._lock:
-            self._groups[process.pid] = str(mark)
-            self._note(f"+{process.pid} {mark}\n")
+            self._groups.add(process.pid)
+            self._note(f"+{process.pid}\n")
         return process
 
-    def ended(self, process: subprocess.Popen[bytes]) -> None:
-        """Note that a process and its group are gone."""
+    @staticmethod
+    def outlast(process: subprocess.Popen[bytes]) -> None:
+        """Wait until a process has ended, and kill what is left of its group.
+
+        Where the system allows, its number stays taken until `bury`, so that nothing else can have it.
+        """
+        if hasattr(os, "waitid"):
+            with contextlib.suppress(ChildProcessError):
+                os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        else:
+            process.wait()
+        sweep(process.pid)
+
+    def bury(self, process: subprocess.Popen[bytes]) -> int:
+        """Return the exit status of a process that has ended, and forget it."""
+        status = process.wait()
         with self._lock:
-            del self._groups[process.pid]
+            self._groups.discard(process.pid)
             self._note(f"-{process.pid}\n")
+        return status
 
     def close(self) -> None:
-        """Let the reaper go."""
+        """Kill what left its group, such as daemons, and let the reaper go."""
         with self._lock:
             if self._reaper is not None:
-                assert self._reaper.stdin is not None
-                self._reaper.stdin.close()
-                self._reaper.wait()
+                kill_marked(owner=self._owner)
+                self._note(".\n")
+                self._dismiss(self._reaper)
                 self._reaper = None
 
-    def _note(self, line: str) -> None:
-        if self._reaper is None or self._reaper.poll() is not None:
-            self._reaper = subprocess.Popen(
-                [sys.executable, "-I", "-S", reaper.__file__],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                start_new_session=True,
-            )
-            line = "".join(f"+{pid} {mark}\n" for pid, mark in self._groups.items())
+    def _watch(self) -> None:
+        """Start a reaper if there is none, or if it was killed."""
+        if self._reaper is not None and self._reaper.poll() is None:
+            return
+        if self._reaper is not None:
+            self._dismiss(self._reaper)
+        self._reaper = subprocess.Popen(
+            [sys.executable, "-I", "-S", reaper.__file__, self._owner],
+            bufsize=0,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        self._note("".join(f"+{pid}\n" for pid in self._groups))
+
+    def _note(self, text: str) -> None:
+        assert self._reaper is not None
         assert self._reaper.stdin is not None
-        with contextlib.suppress(BrokenPipeError):  # it was killed just now; the next note starts another
-            self._reaper.stdin.write(line.encode())
-            self._reaper.stdin.flush()
+        with contextlib.suppress(BrokenPipeError):  # it was killed; `_watch` starts another
+            self._reaper.stdin.write(text.encode())
+
+    @staticmethod
+    def _dismiss(reaper: subprocess.Popen[bytes]) -> None:
+        assert reaper.stdin is not None
+        reaper.stdin.close()
+        reaper.wait()

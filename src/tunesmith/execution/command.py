@@ -1,6 +1,5 @@
 """Runs trials as commands, each in a process group of its own."""
 
-import contextlib
 import os
 import threading
 from pathlib import Path
@@ -12,7 +11,7 @@ from tunesmith.execution.child import Nursery
 from tunesmith.execution.ending import explain_exit, explain_start
 from tunesmith.execution.guard import Guard
 from tunesmith.execution.slots import Slot, Slots
-from tunesmith.execution.tree import kill_marked, sweep
+from tunesmith.execution.tree import kill_marked
 from tunesmith.execution.watch import Watch
 from tunesmith.execution.workdir import make_root, prepare, trial_directory, trial_environment
 from tunesmith.model import Program, StudySpec, Trial
@@ -45,8 +44,7 @@ class CommandExecutor:
         self._slots = Slots(program.resources)
         make_root(root, study)
         self._watch = Watch()
-        self._nursery = Nursery()
-        self._used: set[str] = set()
+        self._nursery = Nursery(worker)
         self._taken: dict[int, Slot] = {}
 
     @property
@@ -68,7 +66,6 @@ class CommandExecutor:
         except OSError as error:
             self._watch.put(explain_start(trial.number, error))
             return
-        self._used.add(str(directory))
         slot.pin(process.pid)
         guard = Guard(process.pid, self._program.resources)
         self._watch.guard(trial.number, guard)
@@ -96,8 +93,6 @@ class CommandExecutor:
         self._watch.kill()
         while self._watch.busy:
             self._watch.wait(1.0)
-        if self._used:  # daemons that left their trial's group
-            kill_marked(self._used)
         self._nursery.close()
 
     def _launch(self, trial: Trial, directory: Path, slot: Slot) -> Popen[bytes]:
@@ -119,10 +114,9 @@ class CommandExecutor:
             )
 
     def _await_end(self, number: int, process: Popen[bytes], guard: Guard, directory: Path) -> None:
-        status = process.wait()
-        sweep(process.pid)
+        self._nursery.outlast(process)
+        guard.release()
+        status = self._nursery.bury(process)
         if guard.outcome is not None:  # it may have fled from the signal into another group
-            kill_marked([str(directory)])
-        with contextlib.suppress(OSError):
-            self._nursery.ended(process)
+            kill_marked(owner=self._worker, directories=[str(directory)])
         self._watch.put(explain_exit(number, status, guard, directory / "stderr"))

@@ -25,7 +25,9 @@ def explain_exit(number: int, status: int, guard: Guard, stderr: Path) -> Ended:
         return Ended(number, Outcome.SUCCEEDED)
     # A shell reports the signal that killed its program as 128 + its number.
     killed_by = -status if status < 0 else status - 128
-    if killed_by in (signal.SIGKILL, signal.SIGTERM) or (status < 0 and killed_by not in _OWN_FAULT):
+    if killed_by in (signal.SIGKILL, signal.SIGTERM) or (
+        status < 0 and killed_by not in _OWN_FAULT
+    ):
         name = _signal_name(killed_by)
         memory = "; the system may have run out of memory" if name == "SIGKILL" else ""
         return Ended(number, Outcome.LOST, f"killed from outside by {name}{memory}")

@@ -7,11 +7,13 @@ tuner, need no ``if __name__ == "__main__"``, and a crash in one ends one trial.
 import contextlib
 import os
 import pickle
+import queue
 import socket
 import sys
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import count
 from multiprocessing.connection import Connection
 from pathlib import Path
 from subprocess import Popen
@@ -27,7 +29,7 @@ from tunesmith.execution.guard import Guard
 from tunesmith.execution.live import check_function
 from tunesmith.execution.messages import Answer, Hello, Raised, Report, Returned, Run, Signalled
 from tunesmith.execution.slots import Slot, Slots
-from tunesmith.execution.tree import kill_marked, sweep
+from tunesmith.execution.tree import kill_marked
 from tunesmith.execution.watch import Watch
 from tunesmith.execution.workdir import make_root, prepare, trial_directory, trial_environment
 from tunesmith.model import Resources, StudySpec, Trial
@@ -42,7 +44,10 @@ class _Worker:
     process: Popen[bytes]
     connection: Connection
     slot: Slot
+    mark: Path
     idle: bool = True
+    buried: bool = False
+    answers: queue.SimpleQueue[str] = field(default_factory=queue.SimpleQueue)
 
 
 class FunctionExecutor:
@@ -81,10 +86,10 @@ class FunctionExecutor:
         self._slots = Slots(resources)
         make_root(root, study)
         self._watch = Watch()
-        self._nursery = Nursery()
+        self._nursery = Nursery(worker)
+        self._marks = (root / "workers" / f"{worker}-{i}" for i in count(1))
         self._workers: list[_Worker] = []
         self._serving: dict[int, _Worker] = {}
-        self._used: set[str] = set()
 
     @property
     def slots(self) -> int | None:
@@ -108,7 +113,6 @@ class FunctionExecutor:
             return
         worker.idle = False
         self._serving[trial.number] = worker
-        self._used.add(str(directory))
         guard = Guard(worker.process.pid, self._resources)
         self._watch.guard(trial.number, guard)
         variables = trial_environment(directory, trial, self._study, self._spec, self._worker)
@@ -122,8 +126,8 @@ class FunctionExecutor:
             worker = self._serving.pop(event.number)
             worker.idle = True
             self._slots.give_back(worker.slot)
-            if worker.process.poll() is not None:
-                self._workers.remove(worker)
+            if worker.buried:
+                self._dismiss(worker)
         return event
 
     def stop(self, number: int, outcome: Outcome, reason: str) -> None:
@@ -137,36 +141,54 @@ class FunctionExecutor:
     def close(self) -> None:
         """End what still runs and leave nothing behind."""
         self._watch.kill()
+        for (
+            worker
+        ) in self._serving.values():  # it may wait for an answer that nobody gives any more
+            worker.answers.put("the tuner is ending")
         while self._watch.busy:
             self.wait(1.0)
-        for worker in self._workers:
-            worker.connection.close()
-            worker.process.kill()
-            worker.process.wait()
-            self._bury(worker)
-        if self._used:  # daemons that left their trial's group
-            kill_marked(self._used)
+        for worker in list(self._workers):
+            self._end(worker)
+            self._dismiss(worker)
         self._nursery.close()
 
     def _idle_worker(self, slot: Slot) -> _Worker:
-        for worker in self._workers:
-            if worker.idle and worker.slot == slot:
+        for worker in [w for w in self._workers if w.idle]:
+            if worker.process.poll() is not None:  # it was killed between two trials
+                self._end(worker)
+                self._dismiss(worker)
+            elif worker.slot == slot:
                 return worker
         ours, theirs = socket.socketpair()
+        mark = next(self._marks)
         with theirs:
-            process = self._nursery.start(
-                [sys.executable, "-m", "tunesmith.execution.worker", str(theirs.fileno())],
-                environment={**os.environ, **slot.variables()},
-                mark=self._root / "workers" / self._worker,
-                files=[theirs.fileno()],
-            )
+            try:
+                process = self._nursery.start(
+                    [sys.executable, "-m", "tunesmith.execution.worker", str(theirs.fileno())],
+                    environment={**os.environ, **slot.variables()},
+                    mark=mark,
+                    files=[theirs.fileno()],
+                )
+            except OSError:
+                ours.close()
+                raise
         slot.pin(process.pid)
-        connection = Connection(ours.detach())
-        worker = _Worker(process, connection, slot)
+        worker = _Worker(process, Connection(ours.detach()), slot, mark)
         self._workers.append(worker)
         with contextlib.suppress(OSError):  # it has died already; `_serve` will find out why
-            connection.send(self._hello)
+            worker.connection.send(self._hello)
         return worker
+
+    def _end(self, worker: _Worker) -> int:
+        """Kill a worker, if it lives, and all its processes; return its exit status."""
+        worker.process.kill()
+        self._nursery.outlast(worker.process)
+        worker.buried = True
+        return self._nursery.bury(worker.process)
+
+    def _dismiss(self, worker: _Worker) -> None:
+        worker.connection.close()
+        self._workers.remove(worker)
 
     def _serve(self, worker: _Worker, run: Run, guard: Guard) -> None:
         """Have a worker run one trial, and pass on what it says; in a thread of its own."""
@@ -174,30 +196,33 @@ class FunctionExecutor:
             worker.connection.send(run)
             while isinstance(message := worker.connection.recv(), Report):
                 self._ask_tuner(worker, run.number, message)
+            guard.release()
             ended = self._ended(run.number, message)
         except (EOFError, OSError):
-            status = worker.process.wait()
-            self._bury(worker)
-            ended = explain_exit(run.number, status, guard, Path(run.directory) / "stderr")
+            self._nursery.outlast(worker.process)
+            guard.release()
+            ended = explain_exit(
+                run.number,
+                self._nursery.bury(worker.process),
+                guard,
+                Path(run.directory) / "stderr",
+            )
+            worker.buried = True
             if ended.outcome is Outcome.SUCCEEDED:
                 ended = Ended(run.number, Outcome.FAILED, "the function ended its own process")
         if guard.outcome is not None:
-            kill_marked([run.directory])
+            # The signal to end may reach a worker late, in its next trial: so it gets none.
+            if not worker.buried:
+                self._end(worker)
+            kill_marked(owner=self._worker, directories=[run.directory, str(worker.mark)])
             if ended.outcome is not Outcome.SUCCEEDED:
                 ended = Ended(run.number, guard.outcome, guard.reason)
         self._watch.put(ended)
 
     def _ask_tuner(self, worker: _Worker, number: int, report: Report) -> None:
-        answered = threading.Event()
-        answers: list[str] = []
-
-        def answer(stop: str) -> None:
-            answers.append(stop)
-            answered.set()
-
+        answer = worker.answers.put
         self._watch.put(Reported(number, report.step, report.metrics, report.elapsed_s, answer))
-        answered.wait()
-        worker.connection.send(Answer(answers[0]))
+        worker.connection.send(Answer(worker.answers.get()))
 
     def _ended(self, number: int, message: object) -> Ended:
         match message:
@@ -210,11 +235,6 @@ class FunctionExecutor:
             case Raised(reason):
                 return Ended(number, Outcome.FAILED, reason)
         raise AssertionError(message)
-
-    def _bury(self, worker: _Worker) -> None:
-        sweep(worker.process.pid)
-        with contextlib.suppress(OSError):
-            self._nursery.ended(worker.process)
 
 
 def _pickled(function: Callable[..., object], spec: StudySpec) -> bytes:

@@ -1,6 +1,7 @@
 """Watches over one trial's processes: ends them at a limit or when asked, gently and then by force."""
 
 import signal
+import threading
 import time
 
 from tunesmith.execution.base import Outcome
@@ -29,17 +30,31 @@ class Guard:
         self._resources = resources
         self._kill_at: float | None = None
         self._memory_at = self.started
+        self._over = False
+        self._lock = threading.Lock()
 
     def stop(self, outcome: Outcome, reason: str) -> None:
         """Send SIGTERM, and SIGKILL after the grace period; the first of several reasons counts."""
-        if self.outcome is None:
-            self.outcome, self.reason = outcome, reason
-            signal_tree(self._pid, signal.SIGTERM)
-            self._kill_at = time.monotonic() + self._resources.grace_s
+        with self._lock:
+            if self.outcome is None and not self._over:
+                self.outcome, self.reason = outcome, reason
+                signal_tree(self._pid, signal.SIGTERM)
+                self._kill_at = time.monotonic() + self._resources.grace_s
 
     def kill(self) -> None:
         """Send SIGKILL."""
-        signal_tree(self._pid, signal.SIGKILL)
+        with self._lock:
+            if not self._over:
+                signal_tree(self._pid, signal.SIGKILL)
+
+    def release(self) -> None:
+        """Send no more signals: the process has ended, or it is done with this trial.
+
+        From any thread. A process number may mean another process soon after, and a worker serves
+        other trials.
+        """
+        with self._lock:
+            self._over = True
 
     def check(self) -> None:
         """Enforce what is due by now."""
@@ -69,4 +84,6 @@ class Guard:
     def _check_memory(self, limit: float) -> None:
         used = memory_mib(self._pid)
         if used > limit:
-            self.stop(Outcome.FAILED, f"it used {used:.0f} MiB, over its memory limit of {limit:.0f} MiB")
+            self.stop(
+                Outcome.FAILED, f"it used {used:.0f} MiB, over its memory limit of {limit:.0f} MiB"
+            )

@@ -1,6 +1,9 @@
-"""The mark that every process of a trial carries, however it was forked."""
+"""The marks that every process of a trial carries, however it was forked: environment variables."""
 
-__all__ = ["MARK"]
+__all__ = ["MARK", "OWNER"]
 
 MARK = "TUNESMITH_TRIAL_DIR"
-"""An environment variable; its value is the trial's working directory."""
+"""The trial's working directory."""
+
+OWNER = "TUNESMITH_WORKER"
+"""The name of the tuner that started it: two tuners may run attempts of one trial, one after the other."""

@@ -1,9 +1,9 @@
 """Ends trials whose tuner died without a word, as by kill -9 or a crash.
 
-The tuner starts this file as a process of its own and tells it, line by line, which process groups
-run (``+pid directory``) and which have ended (``-pid``). When the pipe closes, the tuner is gone:
-what still runs is asked to end, then made to. Only the standard library is used, and little of it:
-this must start in milliseconds.
+The tuner starts this file as a process of its own, with its name as the argument, and tells it line
+by line which process groups run (``+pid``), which have ended (``-pid``), and that all is well
+(``.``). When the pipe closes without that, the tuner is gone: what still runs is asked to end, then
+made to. Only the standard library is used, and little of it: this must start in milliseconds.
 """
 
 import os
@@ -12,22 +12,21 @@ import sys
 import time
 
 _GRACE_S = 2.0
-_MARK = b"TUNESMITH_TRIAL_DIR="
+_MOST_PASSES = 20
 
 
 def main() -> None:
     """Follow the tuner's pipe to its end, then clear up."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    groups: dict[int, bytes] = {}
+    groups: set[int] = set()
     for line in sys.stdin.buffer:
-        pid, _, directory = line[1:].rstrip(b"\n").partition(b" ")
+        if line.startswith(b"."):
+            return
         if line.startswith(b"+"):
-            groups[int(pid)] = directory
+            groups.add(int(line[1:]))
         else:
-            groups.pop(int(pid), None)
-    if not groups:
-        return
+            groups.discard(int(line[1:]))
     for pid in groups:
         _send(pid, signal.SIGTERM)
     deadline = time.monotonic() + _GRACE_S
@@ -35,13 +34,12 @@ def main() -> None:
         time.sleep(0.05)
     for pid in groups:
         _send(pid, signal.SIGKILL)
-    for pid in _marked(set(groups.values())):
-        _send(pid, signal.SIGKILL, group=False)
+    _kill_marked(f"TUNESMITH_WORKER={sys.argv[1]}".encode())
 
 
-def _send(pid: int, number: int, *, group: bool = True) -> None:
+def _send(pid: int, number: int) -> None:
     try:
-        (os.killpg if group else os.kill)(pid, number)
+        os.killpg(pid, number)
     except OSError:
         return
 
@@ -54,9 +52,27 @@ def _lives(pid: int) -> bool:
     return True
 
 
-def _marked(directories: set[bytes]) -> list[int]:
-    """Return processes that left their group but still carry their trial's mark."""
-    found = []
+def _kill_marked(owner: bytes) -> None:
+    """Kill the tuner's processes that left their group, and the one it did not get to tell of.
+
+    A process carries its mark from its first instruction, and the pipe stays open until that: so
+    none is missed, even if the tuner died right after it started one.
+    """
+    killed: set[int] = set()
+    for _ in range(_MOST_PASSES):  # what was forked between is found by the next pass
+        found = _marked(owner) - killed
+        if not found:
+            return
+        for pid in found:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except OSError:
+                continue
+        killed |= found
+
+
+def _marked(owner: bytes) -> set[int]:
+    found = set()
     for name in os.listdir("/proc") if os.path.isdir("/proc") else []:  # noqa: PTH112, PTH208 - pathlib loads slowly
         if not name.isdigit() or int(name) == os.getpid():
             continue
@@ -65,8 +81,8 @@ def _marked(directories: set[bytes]) -> list[int]:
                 variables = file.read().split(b"\0")
         except OSError:
             continue
-        if any(v.startswith(_MARK) and v[len(_MARK) :] in directories for v in variables):
-            found.append(int(name))
+        if owner in variables:
+            found.add(int(name))
     return found
 
 

@@ -3,15 +3,16 @@
 import contextlib
 import os
 import signal
-from collections.abc import Iterable
+from collections.abc import Collection
 
 import psutil
 
-from tunesmith.execution.mark import MARK
+from tunesmith.execution.mark import MARK, OWNER
 
 __all__ = ["kill_marked", "memory_mib", "signal_tree", "sweep"]
 
 _GONE = (psutil.NoSuchProcess, psutil.AccessDenied, ProcessLookupError, PermissionError)
+_MOST_PASSES = 20
 
 
 def signal_tree(pid: int, number: signal.Signals) -> None:
@@ -30,20 +31,26 @@ def sweep(pid: int) -> None:
         os.killpg(pid, signal.SIGKILL)
 
 
-def kill_marked(directories: Iterable[str]) -> int:
-    """Kill every process that was started, by whatever way, for a trial in one of ``directories``.
+def kill_marked(*, owner: str | None = None, directories: Collection[str] | None = None) -> int:
+    """Kill the processes that were started for trials, whatever group or parent they have by now.
+
+    Args:
+        owner: Only those of this tuner; None for all.
+        directories: Only those of the trials with these directories; None for all.
 
     Returns:
         How many there were.
     """
-    wanted = set(directories)
-    killed = 0
-    for process in psutil.process_iter():
-        with contextlib.suppress(*_GONE):
-            if process.pid != os.getpid() and process.environ().get(MARK) in wanted:
+    killed: set[int] = set()
+    for _ in range(_MOST_PASSES):  # what was forked between is found by the next pass
+        found = [p for p in _marked(owner, directories) if p.pid not in killed]
+        for process in found:
+            with contextlib.suppress(*_GONE):
                 process.kill()
-                killed += 1
-    return killed
+            killed.add(process.pid)
+        if not found:
+            break
+    return len(killed)
 
 
 def memory_mib(pid: int) -> float:
@@ -54,6 +61,19 @@ def memory_mib(pid: int) -> float:
             with contextlib.suppress(*_GONE):
                 total += process.memory_info().rss
     return total / 2**20
+
+
+def _marked(owner: str | None, directories: Collection[str] | None) -> list[psutil.Process]:
+    found = []
+    for pid in psutil.pids():
+        with contextlib.suppress(*_GONE):
+            process = psutil.Process(pid)
+            variables = process.environ()
+            ours = owner is None or variables.get(OWNER) == owner
+            here = directories is None or variables.get(MARK) in directories
+            if MARK in variables and ours and here and pid != os.getpid():
+                found.append(process)
+    return found
 
 
 def _descendants(pid: int) -> list[psutil.Process]:

@@ -6,7 +6,8 @@
     hypertune/          where cloudml-hypertune writes
     checkpoints/        what it saved; stays when the trial is started again
 
-When a trial starts again, all but the checkpoints moves to ``N-attempt-K`` beside it.
+When a trial starts again, all but the checkpoints moves to ``N-attempt-K`` beside it; what was there
+before its first attempt, from a study that was since deleted, moves away with its checkpoints.
 """
 
 import json
@@ -16,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tunesmith.errors import StorageError
-from tunesmith.execution.mark import MARK
+from tunesmith.execution.mark import MARK, OWNER
 from tunesmith.execution.tree import kill_marked
 from tunesmith.model import StudySpec, Trial
 
@@ -30,6 +31,7 @@ __all__ = [
 ]
 
 CHECKPOINTS = "checkpoints"
+
 
 def study_directory(root: Path, study: str) -> Path:
     """Return the folder with the trials' directories of one study."""
@@ -54,7 +56,7 @@ def prepare(directory: Path, trial: Trial) -> None:
     """
     with _explained(directory):
         if directory.exists():
-            kill_marked([str(directory)])
+            kill_marked(directories=[str(directory)])
             _put_aside(directory, trial.attempt - 1)
         (directory / CHECKPOINTS).mkdir(parents=True, exist_ok=True)
         (directory / "hypertune").mkdir(exist_ok=True)
@@ -84,7 +86,7 @@ def trial_environment(
         "TUNESMITH_TRIAL": str(trial.number),
         "TUNESMITH_ATTEMPT": str(trial.attempt),
         "TUNESMITH_CHECKPOINT_DIR": str(directory / CHECKPOINTS),
-        "TUNESMITH_WORKER": worker,
+        OWNER: worker,
         # cloudml-hypertune and programs written for it find these.
         "CLOUD_ML_TRIAL_ID": str(trial.number),
         "CLOUD_ML_HP_METRIC_FILE": str(directory / "hypertune" / "output.metrics"),
@@ -95,8 +97,12 @@ def trial_environment(
 
 
 def _put_aside(directory: Path, attempt: int) -> None:
-    aside = directory.with_name(f"{directory.name}-attempt-{attempt}")
-    for entry in list(os.scandir(directory)):
-        if entry.name != CHECKPOINTS:
-            aside.mkdir(exist_ok=True)
-            Path(entry.path).replace(aside / entry.name)
+    entries = [e for e in os.scandir(directory) if attempt == 0 or e.name != CHECKPOINTS]
+    if not entries:
+        return
+    stem = f"{directory.name}-attempt-{attempt}"
+    names = (stem, *(f"{stem}.{i}" for i in range(2, 1000)))
+    aside = next(p for p in map(directory.with_name, names) if not p.exists())
+    aside.mkdir()
+    for entry in entries:
+        Path(entry.path).replace(aside / entry.name)

@@ -3,10 +3,12 @@
 Started as ``python -m tunesmith.execution.worker FD``; FD is a socket to the tuner.
 """
 
+import io
 import os
 import pickle
 import signal
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
@@ -28,6 +30,9 @@ def main() -> None:
     """Serve the tuner until it hangs up."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the tuner's to handle
     signal.signal(signal.SIGTERM, _leave)
+    for stream in (sys.stdout, sys.stderr):  # a line is kept as soon as it is printed
+        assert isinstance(stream, io.TextIOWrapper)
+        stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
     connection = Connection(int(sys.argv[1]))
     function: Callable[..., object] | None = None
     failure = ""
@@ -41,7 +46,9 @@ def main() -> None:
                 if function is None and not failure:
                     function, names, failure = _load(hello.function)
                 os.environ.update(run.variables)
-                end = Raised(failure) if function is None else _run(function, names, run, connection)
+                end = (
+                    Raised(failure) if function is None else _run(function, names, run, connection)
+                )
             connection.send(end)
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return
@@ -50,7 +57,7 @@ def main() -> None:
 def _load(pickled: bytes) -> tuple[Callable[..., object] | None, frozenset[str], str]:
     try:
         function, names = pickle.loads(pickled)  # noqa: S301 - our own tuner pickled it
-    except BaseException as error:  # noqa: BLE001 - user modules may raise anything when imported
+    except BaseException as error:
         traceback.print_exc()
         return None, frozenset(), f"the function could not be loaded: {_words(error)}"
     return function, names, ""
@@ -61,10 +68,12 @@ def _run(
 ) -> Returned | Signalled | Raised:
     directory = Path(run.directory)
     started = time.monotonic()
+    asking = threading.Lock()  # training code may report from several threads
 
     def send(step: int | None, metrics: Mapping[str, float]) -> str:
-        connection.send(Report(step, metrics, time.monotonic() - started))
-        answer: Answer = connection.recv()
+        with asking:
+            connection.send(Report(step, metrics, time.monotonic() - started))
+            answer: Answer = connection.recv()
         return answer.stop
 
     trial = LiveTrial(run.number, run.values, directory, directory / CHECKPOINTS, send)
@@ -74,13 +83,11 @@ def _run(
         return Signalled(infeasible=False, reason=str(signalled))
     except TrialInfeasible as signalled:
         return Signalled(infeasible=True, reason=str(signalled) or "the program said so")
-    except KeyboardInterrupt:
+    except _Leaving:
         raise
     except SystemExit as error:
-        if error.code == _LEAVING:
-            raise
         return Raised(f"the function left by sys.exit({error.code!r})")
-    except Exception as error:  # noqa: BLE001 - user code may raise anything
+    except BaseException as error:  # also KeyboardInterrupt, which is nobody's but the function's
         traceback.print_exc()
         return Raised(_words(error))
 
@@ -107,12 +114,13 @@ def _output_to(directory: Path) -> Iterator[None]:
         sys.stderr.flush()
 
 
-_LEAVING = 143  # as a shell reports SIGTERM
+class _Leaving(SystemExit):
+    """The tuner asked this process to end."""
 
 
 def _leave(_number: int, _frame: FrameType | None) -> None:
     # Not the default action, so that the function's `finally` blocks save what they have.
-    sys.exit(_LEAVING)
+    raise _Leaving(143)  # as a shell reports SIGTERM
 
 
 def _words(error: BaseException) -> str:

@@ -3,7 +3,15 @@
 from tunesmith.model.history import History
 from tunesmith.model.program import MetricReading, Program, Resources, ValuesAs
 from tunesmith.model.ranking import best_trial, loss, select_measurement
-from tunesmith.model.spec import Algorithm, Goal, Objective, Selection, Setting, StudySpec, check_metric_name
+from tunesmith.model.spec import (
+    Algorithm,
+    Goal,
+    Objective,
+    Selection,
+    Setting,
+    StudySpec,
+    check_metric_name,
+)
 from tunesmith.model.study import StudyRecord, StudyState, StudySummary, check_study_name
 from tunesmith.model.trial import FINAL, MOVES, NOTHING, Measurement, Suggestion, Trial, TrialState
 

@@ -18,7 +18,11 @@ def loss(trial: Trial, objective: Objective) -> float | None:
 
 def best_trial(trials: Iterable[Trial], objective: Objective) -> Trial | None:
     """Return the trial with the best value of ``objective``, the earliest of equals; None if none counts."""
-    ranked = [(value, trial.number, trial) for trial in trials if (value := loss(trial, objective)) is not None]
+    ranked = [
+        (value, trial.number, trial)
+        for trial in trials
+        if (value := loss(trial, objective)) is not None
+    ]
     return min(ranked)[2] if ranked else None
 
 

@@ -8,7 +8,15 @@ from typing import Literal, cast, get_args
 from tunesmith.errors import Problem, SpecError
 from tunesmith.space import Space, Value
 
-__all__ = ["Algorithm", "Goal", "Objective", "Selection", "Setting", "StudySpec", "check_metric_name"]
+__all__ = [
+    "Algorithm",
+    "Goal",
+    "Objective",
+    "Selection",
+    "Setting",
+    "StudySpec",
+    "check_metric_name",
+]
 
 Goal = Literal["minimize", "maximize"]
 Selection = Literal["last", "best", "minimum", "maximum"]
@@ -22,7 +30,9 @@ def _fault(message: str) -> SpecError:
 def check_metric_name(name: str) -> None:
     """Raise `SpecError` unless ``name`` can name a metric: visible, and without ``=`` or blanks."""
     if not name or any(c.isspace() or c == "=" or not c.isprintable() for c in name):
-        raise _fault(f"A metric's name can't be {name!r}. Use letters, digits, '_', '-', '.' and '/'.")
+        raise _fault(
+            f"A metric's name can't be {name!r}. Use letters, digits, '_', '-', '.' and '/'."
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +119,9 @@ class StudySpec:
         """Return one sentence for each difference in space or objectives: old is self, new is other."""
         sentences = list(self.space.differences(other.space))
         if self.objectives != other.objectives:
-            sentences.append(f"objective: was {_goals(self.objectives)}, is now {_goals(other.objectives)}")
+            sentences.append(
+                f"objective: was {_goals(self.objectives)}, is now {_goals(other.objectives)}"
+            )
         if self.measurement != other.measurement:
             sentences.append(f"measurement: was {self.measurement}, is now {other.measurement}")
         return sentences

@@ -27,7 +27,9 @@ def assignments(values: Mapping[str, object]) -> str:
 
 def counts_text(counts: Mapping[TrialState, int]) -> str:
     """Return counts as ``completed 12, running 2``; ``no trials yet`` for none."""
-    return ", ".join(f"{s.value} {counts[s]}" for s in TrialState if counts.get(s)) or "no trials yet"
+    return (
+        ", ".join(f"{s.value} {counts[s]}" for s in TrialState if counts.get(s)) or "no trials yet"
+    )
 
 
 def goal_text(spec: StudySpec) -> str:

@@ -21,7 +21,9 @@ def trials_csv(trials: Sequence[Trial], spec: StudySpec) -> str:
     """Return one line a trial under a line of column names."""
     rows = Trials(trials, spec).records()
     text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]) if rows else ["number", "state"], lineterminator="\n")
+    writer = csv.DictWriter(
+        text, list(rows[0]) if rows else ["number", "state"], lineterminator="\n"
+    )
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()

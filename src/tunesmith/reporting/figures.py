@@ -31,7 +31,11 @@ def iso_time(seconds: float | None) -> str | None:
     """Return a time since the epoch as ISO 8601 in UTC, to the millisecond; None for None."""
     if seconds is None:
         return None
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return (
+        datetime.fromtimestamp(seconds, UTC)
+        .isoformat(timespec="milliseconds")
+        .replace("+00:00", "Z")
+    )
 
 
 def plain(value: object) -> object:

@@ -45,10 +45,14 @@ def fresh_points(
         yield point
     # Proposals hardly ever hit what is left, so list it. In a space too large to list, that many
     # misses mean a searcher that has settled on a few points: give the first that are left.
-    left = (p for p in space.points() if (k := space.key(p)) not in proposed and history.tried(k) is None)
+    left = (
+        p
+        for p in space.points()
+        if (k := space.key(p)) not in proposed and history.tried(k) is None
+    )
     if size <= _ENUMERABLE:
         listed = list(left)
-        rng.shuffle(listed)  # type: ignore[arg-type]  # a list of mappings shuffles well
+        rng.shuffle(listed)
         yield from listed
     else:
         yield from islice(left, size)

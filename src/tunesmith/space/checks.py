@@ -12,6 +12,7 @@ from tunesmith.errors import SpaceError
 from tunesmith.space.scale import SCALES
 
 __all__ = [
+    "Key",
     "check_interval",
     "check_scale",
     "condition",
@@ -26,6 +27,7 @@ __all__ = [
 ]
 
 Plain = bool | int | float | str
+Key = tuple[bool, Plain | None]
 
 
 def plain(value: object) -> Plain | None:
@@ -57,12 +59,12 @@ def integral(value: object) -> int | None:
     return int(number) if number is not None and float(number).is_integer() else None
 
 
-def typed(value: object) -> tuple[bool, object]:
+def typed(value: Plain | None) -> Key:
     """Return a key under which True and 1 differ, while 1 and 1.0 do not."""
     return isinstance(value, bool), value
 
 
-def typed_all(values: Iterable[object]) -> tuple[tuple[bool, object], ...]:
+def typed_all(values: Iterable[Plain]) -> tuple[Key, ...]:
     """Return the keys of several values; see `typed`."""
     return tuple(map(typed, values))
 
@@ -94,9 +96,7 @@ def check_scale(kind: str, scale: object) -> None:
         raise SpaceError(msg)
 
 
-def check_interval(
-    kind: str, low: float, high: float, scale: object, step: float | None
-) -> None:
+def check_interval(kind: str, low: float, high: float, scale: object, step: float | None) -> None:
     """Raise `SpaceError` unless bounds, scale and step make sense together."""
     check_scale(kind, scale)
     if low > high:

@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 
 from tunesmith.errors import SpaceError
-from tunesmith.space.checks import typed
+from tunesmith.space.checks import Key, typed
 from tunesmith.space.names import did_you_mean
-from tunesmith.space.parameters import Parameter, Value
+from tunesmith.space.parameters import Parameter, Value, parents
 
 __all__ = ["Conditions", "read_conditions"]
 
-Conditions = Mapping[str, tuple[tuple[str, frozenset[tuple[bool, object]]], ...]]
+Conditions = Mapping[str, tuple[tuple[str, frozenset[Key]], ...]]
 """For each parameter its parents, each with the keys (see `typed`) of the values that activate it."""
 
 
@@ -44,9 +44,9 @@ def read_conditions(parameters: Mapping[str, Parameter]) -> tuple[tuple[str, ...
 
 def _read(
     name: str, parameter: Parameter, parameters: Mapping[str, Parameter]
-) -> tuple[tuple[str, frozenset[tuple[bool, object]]], ...]:
+) -> tuple[tuple[str, frozenset[Key]], ...]:
     read = []
-    for parent, wanted in parameter.when or ():
+    for parent, wanted in parents(parameter):
         if parent not in parameters:
             msg = f"Parameter {name!r}: its condition names {parent!r}, which is no parameter."
             raise SpaceError(msg + did_you_mean(str(parent), parameters))
@@ -61,7 +61,7 @@ def _read(
     return tuple(read)
 
 
-def _key(name: str, parent: str, parameter: Parameter, value: Value) -> tuple[bool, object]:
+def _key(name: str, parent: str, parameter: Parameter, value: Value) -> Key:
     try:
         return typed(parameter.canonical(value))
     except SpaceError as error:

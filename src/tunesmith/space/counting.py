@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
-from tunesmith.space.checks import typed
+from tunesmith.space.checks import Key, typed
 from tunesmith.space.conditions import Conditions
 from tunesmith.space.parameters import Parameter, Value
 
@@ -49,9 +49,9 @@ def _count_family(
         for parent in parents
     }
     # States: what later conditions can still ask about, with how many points share it.
-    states: dict[frozenset[tuple[str, tuple[bool, object]]], int] = {frozenset(): 1}
+    states: dict[frozenset[tuple[str, Key]], int] = {frozenset(): 1}
     for index, name in enumerate(order):
-        after: dict[frozenset[tuple[str, tuple[bool, object]]], int] = {}
+        after: dict[frozenset[tuple[str, Key]], int] = {}
         for state, count in states.items():
             known = dict(state)
             alive = all(known.get(parent) in wanted for parent, wanted in conditions[name])
@@ -72,7 +72,7 @@ def _cases(
     is_parent: bool,
     conditions: Conditions,
     order: Sequence[str],
-) -> Iterator[tuple[frozenset[tuple[str, tuple[bool, object]]], int]]:
+) -> Iterator[tuple[frozenset[tuple[str, Key]], int]]:
     """Yield what a parameter adds to a state, and in how many ways."""
     size = parameter.size or 1
     if not alive:

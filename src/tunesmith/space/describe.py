@@ -4,7 +4,14 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from tunesmith.errors import SpaceError
-from tunesmith.space.parameters import Categorical, Discrete, Double, Integer, Parameter
+from tunesmith.space.parameters import (
+    Categorical,
+    Discrete,
+    Double,
+    Integer,
+    Parameter,
+    parents,
+)
 
 __all__ = ["describe", "differences", "from_document", "to_document"]
 
@@ -26,13 +33,17 @@ def describe(parameter: Parameter) -> str:
         words += f" {parameter.scale}"
     if parameter.default is not None:
         words += f", default {parameter.default}"
-    conditions = [f"{parent} is {' or '.join(map(str, wanted))}" for parent, wanted in parameter.when or ()]
+    conditions = [
+        f"{parent} is {' or '.join(map(str, wanted))}" for parent, wanted in parents(parameter)
+    ]
     return words + (f" (when {' and '.join(conditions)})" if conditions else "")
 
 
 def differences(old: Mapping[str, Parameter], new: Mapping[str, Parameter]) -> list[str]:
     """Return one sentence for each parameter that was removed, added or changed."""
-    sentences = [f"{name}: removed (was {describe(p)})" for name, p in old.items() if name not in new]
+    sentences = [
+        f"{name}: removed (was {describe(p)})" for name, p in old.items() if name not in new
+    ]
     for name, parameter in new.items():
         if name not in old:
             sentences.append(f"{name}: added ({describe(parameter)})")
@@ -55,7 +66,7 @@ def to_document(name: str, parameter: Parameter) -> dict[str, object]:
     if parameter.default is not None:
         document["default"] = parameter.default
     if parameter.when:
-        document["when"] = {parent: list(wanted) for parent, wanted in parameter.when}
+        document["when"] = {parent: list(wanted) for parent, wanted in parents(parameter)}
     return document
 
 

@@ -1,7 +1,7 @@
 """Names of parameters: they become flags, placeholders and keys of files."""
 
-from difflib import get_close_matches
 from collections.abc import Iterable
+from difflib import get_close_matches
 
 from tunesmith.errors import SpaceError
 

@@ -26,7 +26,16 @@ from tunesmith.space.checks import (
 )
 from tunesmith.space.scale import Axis, Scale
 
-__all__ = ["Categorical", "Condition", "Discrete", "Double", "Integer", "Parameter", "Value"]
+__all__ = [
+    "Categorical",
+    "Condition",
+    "Discrete",
+    "Double",
+    "Integer",
+    "Parameter",
+    "Value",
+    "parents",
+]
 
 Value = bool | int | float | str
 Condition = tuple[tuple[str, tuple[Value, ...]], ...]
@@ -291,7 +300,7 @@ class Categorical:
     values: Sequence[Value]
     default: Value | None = field(default=None, kw_only=True)
     when: Mapping[str, object] | Condition | None = field(default=None, kw_only=True)
-    _index: Mapping[tuple[bool, Value], int] = field(init=False, repr=False, compare=False)
+    _index: Mapping[tuple[bool, Value | None], int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         given = listed("Categorical", self.values)
@@ -346,6 +355,11 @@ class Categorical:
 Parameter = Double | Integer | Discrete | Categorical
 
 
+def parents(parameter: Parameter) -> Condition:
+    """Return a parameter's parents, each with the values that activate it; empty without conditions."""
+    return cast("Condition", parameter.when or ())
+
+
 def _set(parameter: object, name: str, value: object) -> None:
     object.__setattr__(parameter, name, value)  # frozen, but not before it is finished
 
@@ -367,7 +381,9 @@ def _outside(parameter: Parameter, value: object) -> str:
             kind = "a whole number" if isinstance(parameter, Integer) else "a number"
             step = f" in steps of {parameter.step:g}" if parameter.step is not None else ""
             return f"{value!r} is not {kind} from {low:g} to {high:g}{step}."
-    shown = ", ".join(map(repr, parameter.values[:12])) + (", …" if len(parameter.values) > 12 else "")
+    shown = ", ".join(map(repr, parameter.values[:12])) + (
+        ", …" if len(parameter.values) > 12 else ""
+    )
     return f"{value!r} is none of {shown}."
 
 

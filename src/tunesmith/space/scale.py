@@ -1,8 +1,8 @@
 """Scales: how a parameter's values are spread over the unit interval.
 
-    linear        evenly
-    log           evenly by order of magnitude: fine near ``low``
-    reverse_log   the mirror image: fine near ``high``
+linear        evenly
+log           evenly by order of magnitude: fine near ``low``
+reverse_log   the mirror image: fine near ``high``
 """
 
 import math

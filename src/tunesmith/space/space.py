@@ -13,7 +13,7 @@ from tunesmith.space.conditions import read_conditions
 from tunesmith.space.counting import count_points, walk_points
 from tunesmith.space.describe import describe, differences, from_document, to_document
 from tunesmith.space.names import check_name, did_you_mean
-from tunesmith.space.parameters import Parameter, Value
+from tunesmith.space.parameters import Parameter, Value, parents
 
 __all__ = ["Space"]
 
@@ -133,7 +133,7 @@ class Space:
             elif name in point:
                 values[name] = self._canonical(name, point[name])
             elif parameter.default is not None:
-                values[name] = cast("Value", parameter.default)
+                values[name] = parameter.default
             else:
                 values[name] = parameter.from_unit(0.5 if rng is None else float(rng.random()))
         return {name: values[name] for name in self._parameters if name in values}
@@ -165,7 +165,10 @@ class Space:
         """Return what two sets of values share exactly when they are the same point."""
         # A bool stands beside its type, since True == 1 and both hash alike.
         return tuple(
-            [(True, v) if (v := values.get(name)) is True or v is False else v for name in self._parameters]
+            [
+                (True, v) if (v := values.get(name)) is True or v is False else v
+                for name in self._parameters
+            ]
         )
 
     # The unit cube
@@ -210,7 +213,7 @@ class Space:
 
     def _is_active(self, name: str, on: Iterable[str], values: Mapping[str, Value]) -> bool:
         return all(
-            parent in on and typed(values.get(parent)) in wanted  # type: ignore[operator]
+            parent in on and typed(values.get(parent)) in wanted
             for parent, wanted in self._conditions[name]
         )
 
@@ -230,7 +233,7 @@ class Space:
     def _inactive(self, name: str, values: Mapping[str, Value]) -> str:
         parent, wanted = next(
             (parent, wanted)
-            for parent, wanted in self._parameters[name].when or ()
+            for parent, wanted in parents(self._parameters[name])
             if not self._is_active(name, values, values)
             and (parent not in values or typed(values[parent]) not in {typed(w) for w in wanted})
         )

@@ -4,8 +4,9 @@ Whether a parameter makes sense is known to `tunesmith.space` alone. To learn wh
 blame, it is built up part by part: the first part that the space refuses is at fault.
 """
 
+import math
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, cast
 
@@ -74,7 +75,7 @@ class Declaration:
         values: The values; only of a discrete or categorical.
         values_at: Where they stand.
         scale: How it is searched; of all but a categorical.
-        default: The value that stands in where none is chosen.
+        default: A value to try first.
         when: Its conditions; all of them must hold.
     """
 
@@ -101,24 +102,14 @@ def build(declaration: Declaration, faults: Faults) -> Parameter | None:
         message = f"{declaration.name}: max ({high.value}) must be greater than min ({low.value})"
         faults.add("E110", message, high.at)
         return None
-    bare = replace(declaration, scale=None, step=None, default=None, when=())
-    parts = {"scale": declaration.scale, "step": declaration.step, "default": declaration.default}
-    at = high.at if high is not None else declaration.values_at
-    try:
-        parameter = _make(bare)
-        for key, given in parts.items():
-            if given is not None:
-                at = given.at
-                bare = replace(bare, **{key: given})
-                parameter = _make(bare)
-        for condition in declaration.when:
-            at = condition.at
-            bare = replace(bare, when=(*bare.when, condition))
-            parameter = _make(bare)
-    except SpaceError as error:
-        code = "E111" if bare.when else "E110"
-        faults.add(code, about(declaration.name, error), at)
-        return None
+    parameter = None
+    for at, grown in _stages(declaration):
+        try:
+            parameter = _make(grown)
+        except SpaceError as error:
+            code = "E111" if grown.when else "E110"
+            faults.add(code, about(declaration.name, error), at)
+            return None
     return parameter
 
 
@@ -136,34 +127,52 @@ def build_space(
     known = {declaration.name: declaration for declaration in declarations}
     typed = [_typed(declaration, known, broken, faults) for declaration in declarations]
     _check_circle(typed, faults)
-    parameters: dict[str, Parameter] = {}
+    bare = {each.name: build(replace(each, when=()), faults) for each in typed}
+    alone = {name: parameter for name, parameter in bare.items() if parameter is not None}
     for declaration in typed:
-        parameter = build(declaration, faults)
-        alone = build(replace(declaration, when=()), faults)
-        if alone is not None:
-            _check_name(declaration, alone, faults)
-        if parameter is not None:
-            parameters[declaration.name] = parameter
+        if declaration.name in alone:
+            _check_alone(declaration, alone, faults)
     if broken or faults.count > before:
         return None
+    made = {each.name: build(each, faults) for each in typed}
     try:
-        return Space(parameters)
+        return Space({name: parameter for name, parameter in made.items() if parameter is not None})
     except SpaceError as error:
-        named = [d.at for d in declarations if repr(d.name) in str(error)]
-        faults.add("E110", str(error), (named or [NOWHERE])[0])
+        faults.add("E110", str(error))
         return None
 
 
-def typed_number(
-    kind: Kind, name: str, value: float, at: Span, faults: Faults
-) -> Given | None:
+def typed_number(kind: Kind, name: str, value: float, at: Span, faults: Faults) -> Given | None:
     """Return a number as the kind of parameter wants it; None, and a fault, if it can't be that."""
+    if not math.isfinite(value):
+        faults.add("E110", f"{name}: a bound can't be infinite; given {value}", at)
+        return None
     if kind == "double":
         return Given(float(value), at)
     if value == int(value):
         return Given(int(value), at)  # 1e3 is a thousand
     faults.add("E110", f"{name}: integer parameters need whole numbers, not {value}", at)
     return None
+
+
+def _stages(declaration: Declaration) -> Iterator[tuple[Span, Declaration]]:
+    """Yield the declaration as it grows part by part, each time with the place of the new part."""
+    high, scale = declaration.high, declaration.scale
+    step, default = declaration.step, declaration.default
+    grown = replace(declaration, scale=None, step=None, default=None, when=())
+    yield declaration.values_at if high is None else high.at, grown
+    if scale is not None:
+        grown = replace(grown, scale=scale)
+        yield scale.at, grown
+    if step is not None:
+        grown = replace(grown, step=step)
+        yield step.at, grown
+    if default is not None:
+        grown = replace(grown, default=default)
+        yield default.at, grown
+    for condition in declaration.when:
+        grown = replace(grown, when=(*grown.when, condition))
+        yield condition.at, grown
 
 
 def _make(declared: Declaration) -> Parameter:
@@ -176,7 +185,9 @@ def _make(declared: Declaration) -> Parameter:
     if declared.kind == "discrete":
         values = cast("list[float]", [given.value for given in declared.values])
         return Discrete(values, scale=scale, default=number, when=when)
-    assert declared.low is not None and declared.high is not None
+    if declared.low is None or declared.high is None:
+        msg = "A range needs both of its ends."
+        raise SpaceError(msg)
     low, high = cast("float", declared.low.value), cast("float", declared.high.value)
     step = cast("float | None", declared.step.value if declared.step else None)
     if declared.kind == "double":
@@ -195,6 +206,8 @@ def value_of(parameter: Parameter, wanted: Value) -> Value:
     if isinstance(parameter, Discrete | Categorical):
         own = _own(wanted, parameter.values)
         return parameter.canonical(wanted if own is None else own)
+    if isinstance(parameter, Double) and isinstance(wanted, int) and not isinstance(wanted, bool):
+        return parameter.canonical(float(wanted))  # 1 is written, 1.0 is meant
     return parameter.canonical(wanted)
 
 
@@ -210,7 +223,8 @@ def _typed(
         parent = known.get(condition.parent)
         if parent is not None and parent.values:
             values = [_match(declaration.name, given, parent, faults) for given in condition.values]
-            when.append(replace(condition, values=tuple(values)))
+            matched = tuple(given for given in values if given is not None)
+            when += [replace(condition, values=matched)] if len(matched) == len(values) else []
         elif parent is not None or condition.parent in broken:
             when.append(condition)
         else:
@@ -221,15 +235,15 @@ def _typed(
     return replace(declaration, when=tuple(when))
 
 
-def _match(name: str, wanted: Given, parent: Declaration, faults: Faults) -> Given:
-    """Return the parent's own value for ``wanted``, which may be its text."""
+def _match(name: str, wanted: Given, parent: Declaration, faults: Faults) -> Given | None:
+    """Return the parent's own value for ``wanted``, which may be its text; None, and a fault, if none."""
     own = _own(wanted.value, [given.value for given in parent.values])
     if own is not None:
         return Given(own, wanted.at)
     texts = [str(given.value) for given in parent.values]
     message = f"{name}: {parent.name} is never {wanted.value!r}. It is one of {', '.join(texts)}."
     faults.add("E111", message, wanted.at, hint=did_you_mean(str(wanted.value), texts))
-    return wanted
+    return None
 
 
 def _own(wanted: Value, values: Iterable[Value]) -> Value | None:
@@ -263,11 +277,21 @@ def _check_circle(declarations: Sequence[Declaration], faults: Faults) -> None:
     faults.add("E111", message, waiting[circle[0]].when[0].at)
 
 
-def _check_name(declaration: Declaration, parameter: Parameter, faults: Faults) -> None:
+def _check_alone(declaration: Declaration, alone: Mapping[str, Parameter], faults: Faults) -> None:
+    """Take note of what a space refuses about a parameter's name, or about one of its conditions."""
+    name = declaration.name
     try:
-        Space({declaration.name: parameter})
+        Space({name: alone[name]})
     except SpaceError as error:
         faults.add("E110", str(error), declaration.at)
+        return
+    for condition in declaration.when:
+        child = build(replace(declaration, when=(condition,)), faults)
+        if child is not None and condition.parent in alone and condition.parent != name:
+            try:
+                Space({condition.parent: alone[condition.parent], name: child})
+            except SpaceError as error:
+                faults.add("E111", about(name, error), condition.at)
 
 
 def about(name: str, error: SpaceError) -> str:

@@ -1,24 +1,23 @@
 """Faults of a text, each with its code and its place, collected so that all are told at once.
 
-    E100  not a readable text: no such file, not UTF-8, not YAML
-    E101  something of the wrong kind, such as a list where a mapping belongs
-    E102  an unknown key
-    E103  a missing key
-    E104  a key given twice
-    E110  a parameter that makes no sense
-    E111  a condition of a parameter
-    E112  a point to try first, or one to enqueue
-    E120  a setting of the study
-    E121  the command, and how it gets its values
-    E122  a limit, a resource or another setting of the program
-    E130  where metrics are read from
-    E140  a training script that can't be read
+E100  not a readable text: no such file, not UTF-8, not YAML
+E101  something of the wrong kind, such as a list where a mapping belongs
+E102  an unknown key
+E103  a missing key
+E104  a key given twice
+E110  a parameter that makes no sense
+E111  a condition of a parameter
+E112  a point to try first, or one to enqueue
+E120  a setting of the study
+E121  the command, and how it gets its values
+E122  a limit, a resource or another setting of the program
+E130  where metrics are read from
+E140  a training script that can't be read
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import NoReturn
 
 from tunesmith.errors import Problem, SpecError
 
@@ -76,11 +75,11 @@ class Faults:
     def check(self) -> None:
         """Raise `SpecError` with all faults, in reading order, if there are any."""
         if self._found:
-            self.give_up()
+            raise self.error()
 
-    def give_up(self) -> NoReturn:
-        """Raise `SpecError` with all faults, in reading order."""
-        raise SpecError(sorted(self._found, key=self._place))
+    def error(self) -> SpecError:
+        """Return the error that tells all faults, in reading order."""
+        return SpecError(sorted(self._found, key=self._place))
 
     def _place(self, problem: Problem) -> tuple[int, int]:
         at = self._found[problem]

@@ -23,7 +23,9 @@ class Fields:
         code: The code of faults about single values.
     """
 
-    def __init__(self, table: Table, faults: Faults, *, owner: str = "", code: str = "E120") -> None:
+    def __init__(
+        self, table: Table, faults: Faults, *, owner: str = "", code: str = "E120"
+    ) -> None:
         self.table = table
         self.faults = faults
         self.owner = owner
@@ -71,7 +73,8 @@ class Fields:
             return None
         if isinstance(node, Scalar) and node.value is not None:
             return node.text
-        return self._wrong(key, "a text", node)
+        self._wrong(key, "a text", node)
+        return None
 
     def choice(self, key: str, options: Sequence[str]) -> str | None:
         """Return the text at ``key``, which must be one of ``options``."""
@@ -88,10 +91,13 @@ class Fields:
         node = self.node(key)
         if node is None:
             return None
-        if isinstance(node, Scalar) and _is_number(node.value):
-            assert isinstance(node.value, int | float)
-            return node.value
-        return self._wrong(key, "a number", node)
+        value = node.value if isinstance(node, Scalar) else None
+        if isinstance(value, int) and not isinstance(value, bool):
+            return value
+        if isinstance(value, float) and math.isfinite(value):
+            return value
+        self._wrong(key, "a number", node)
+        return None
 
     def whole(self, key: str, *, low: int) -> int | None:
         """Return the whole number from ``low`` at ``key``."""
@@ -102,7 +108,8 @@ class Fields:
         if isinstance(value, float) and value.is_integer():
             value = int(value)  # 1e3 is a thousand
         if not isinstance(value, int) or isinstance(value, bool):
-            return self._wrong(key, f"a whole number from {low}", node)
+            self._wrong(key, f"a whole number from {low}", node)
+            return None
         if value < low:
             self.fault(key, f"{self.label(key)} is a whole number from {low}; given {value}")
             return None
@@ -126,7 +133,8 @@ class Fields:
             return None
         if isinstance(node, Table):
             return Fields(node, self.faults, owner=owner, code=code)
-        return self._wrong(key, "a mapping", node)
+        self._wrong(key, "a mapping", node)
+        return None
 
     def fault(self, key: str, message: str, *, hint: str = "") -> None:
         """Take note of a fault of the value at ``key``."""
@@ -147,7 +155,12 @@ class Fields:
     def _wrong(self, key: str, wanted: str, node: Node) -> None:
         message = f"{self.label(key)} must be {wanted}, not {kind_of(node)}"
         quoted = isinstance(node, Scalar) and not node.plain and number(node.text) is not None
-        self.faults.add("E101", message, node.at, hint="drop the quotes" if quoted and "number" in wanted else "")
+        self.faults.add(
+            "E101",
+            message,
+            node.at,
+            hint="drop the quotes" if quoted and "number" in wanted else "",
+        )
 
 
 def kind_of(node: Node) -> str:
@@ -174,7 +187,3 @@ def word_list(node: Node, what: str, faults: Faults) -> list[tuple[str, Span]]:
     nodes = node.items if isinstance(node, Listing) else (node,)
     found = [(text_of(each, what, faults), each.at) for each in nodes]
     return [(text, at) for text, at in found if text is not None]
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

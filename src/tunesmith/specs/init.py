@@ -4,12 +4,23 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
-from tunesmith.specs.script import ScannedOption, ScannedScript
+from tunesmith.specs.script import ScannedScript
 from tunesmith.specs.write import flow, line, parameter_yaml
 
 __all__ = ["init_yaml"]
 
-_SMALLER_IS_BETTER = ("loss", "error", "err", "mse", "rmse", "mae", "nll", "perplexity", "ppl", "cost")
+_SMALLER_IS_BETTER = (
+    "loss",
+    "error",
+    "err",
+    "mse",
+    "rmse",
+    "mae",
+    "nll",
+    "perplexity",
+    "ppl",
+    "cost",
+)
 _TRIALS = 30
 
 
@@ -33,16 +44,20 @@ def _lines(script: Path, scanned: ScannedScript) -> Iterator[str]:
     yield f"max_trials: {_TRIALS}"
     yield "parallel_trials: 1      # how many run at once"
     yield ""
+    yield "# The first trial has the defaults."
     yield "parameters:"
-    tuned = [option for option in scanned.options if option.parameter is not None]
-    yield from (_parameter(option) for option in tuned)
-    if not tuned:
+    for option in scanned.options:
+        if option.parameter is not None:
+            yield f"  {flow(option.name)}: {parameter_yaml(option.parameter)}  # line {option.line}"
+    left = [option for option in scanned.options if option.parameter is None]
+    if len(left) == len(scanned.options):
         yield "  # No option that is worth tuning was found. Write yours, such as:"
         yield "  # lr: {type: double, min: 1.0e-4, max: 1.0e-1, scale: log}"
-    left = [option for option in scanned.options if option.parameter is None]
     if left:
         yield "  # Left alone:"
-        yield from (f"  #   --{option.name} (line {option.line}) {option.reason}" for option in left)
+        yield from (
+            f"  #   --{option.name} (line {option.line}) {option.reason}" for option in left
+        )
     yield ""
     yield "# Each trial gets its values as --name=value behind the command."
     yield f"command: {line(shlex.join(['python', str(script)]))}"
@@ -59,10 +74,3 @@ def _metric(scanned: ScannedScript) -> Iterator[str]:
     if others:
         yield f"# The script also seems to report {', '.join(map(flow, others))}."
     yield f"{goal}: {flow(metric)}"
-
-
-def _parameter(option: ScannedOption) -> str:
-    assert option.parameter is not None
-    text = f"  {flow(option.name)}: {parameter_yaml(option.parameter)}"
-    default = "" if option.default is None else f", default {option.default!r}"
-    return f"{text}  # line {option.line}{default}"

@@ -15,6 +15,7 @@ reverse_log. A blank may stand in place of a colon. Values are read as YAML read
 boolean, ``no`` a word. What holds a comma or a ``?name=`` itself, only a file can say.
 """
 
+import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -58,9 +59,8 @@ def parse_parameter(text: str) -> tuple[str, Parameter]:
     faults = Faults([text])
     declaration = _argument(text, 1, faults)
     parameter = None if declaration is None else build(declaration, faults)
-    faults.check()
-    assert declaration is not None
-    assert parameter is not None
+    if faults.count or declaration is None or parameter is None:
+        raise faults.error()
     return declaration.name, parameter
 
 
@@ -78,10 +78,10 @@ def parse_parameters(arguments: Sequence[str]) -> Space:
             faults.add("E104", f"the parameter {declaration.name!r} is given twice", declaration.at)
         elif declaration is not None:
             declared[declaration.name] = declaration
-    faults_in = {text.partition("=")[0].strip() for text in arguments} - set(declared)
-    space = build_space(list(declared.values()), faults, broken=faults_in)
-    faults.check()
-    assert space is not None
+    broken = {text.partition("=")[0].strip() for text in arguments} - set(declared)
+    space = build_space(list(declared.values()), faults, broken=broken)
+    if faults.count or space is None:
+        raise faults.error()
     return space
 
 
@@ -96,11 +96,11 @@ def parse_assignment(text: str, space: Space) -> tuple[str, Value]:
     name = whole.part(0, text.find("="))
     if "=" not in text or not name.text:
         faults.add("E112", f"{text!r} is not NAME=VALUE, such as lr=0.01", whole.at)
-        faults.give_up()
+        raise faults.error()
     if name.text not in space:
         hint = did_you_mean(name.text, space) or f"known are {', '.join(space)}"
         faults.add("E112", f"there is no parameter {name.text!r}", name.at, hint=hint)
-        faults.give_up()
+        raise faults.error()
     given = whole.part(text.index("=") + 1)
     parameter = space[name.text]
     # A choice may look like a number, so the text as it stands is looked for first.
@@ -112,7 +112,7 @@ def parse_assignment(text: str, space: Space) -> tuple[str, Value]:
     except SpaceError as error:
         hint = did_you_mean(given.text, map(str, choices))
         faults.add("E112", about(name.text, error), given.at, hint=hint)
-        faults.give_up()
+        raise faults.error() from error
 
 
 def declare(name: str, name_at: Span, text: str, at: Span, faults: Faults) -> Declaration | None:
@@ -192,7 +192,8 @@ def _condition(name: str, piece: _Piece, match: re.Match[str], faults: Faults) -
     parent = piece.part(*match.span(2))
     values = piece.part(*match.span(3)).split("|")
     if not all(value.text for value in values):
-        message = f"{name}: a condition needs values, such as ?{parent.text}=sgd or ?{parent.text}=sgd|adam"
+        example = f"?{parent.text}=sgd or ?{parent.text}=sgd|adam"
+        message = f"{name}: a condition needs values, such as {example}"
         faults.add("E111", message, piece.part(*match.span(3)).at)
     return Condition(parent.text, parent.at, tuple(_given(value) for value in values))
 
@@ -220,12 +221,12 @@ def _range(
         faults.add("E110", message, piece.at)
         return None
     parts = [piece.part(*match.span(group)) for group in (1, 2, 3) if match[group]]
-    numbers = [number(part.text) for part in parts]
+    found = [number(part.text) for part in parts]
+    numbers = [math.inf if value is None else value for value in found]  # None: too many digits
     kind = kind or ("integer" if all(isinstance(n, int) for n in numbers) else "double")
     givens: list[Given | None] = [
         typed_number(kind, bare.name, n, part.at, faults)
         for n, part in zip(numbers, parts, strict=True)
-        if n is not None
     ]
     low, high, step = [*givens, None][:3]
     if low is None or high is None:

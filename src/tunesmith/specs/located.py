@@ -8,7 +8,7 @@ its nodes, because only then can depth and aliases be bounded before they cost a
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import NoReturn
+from typing import NoReturn, cast
 
 import yaml
 from yaml.reader import ReaderError
@@ -94,10 +94,10 @@ def resolve(text: str) -> Plain:
 def number(text: str) -> int | float | None:
     """Return the number that ``text`` writes, an int if written as one; None if it is none."""
     if _INTEGER.fullmatch(text):
-        # Above 4300 digits Python refuses; such a text is no number anyone means.
+        # Longer ones are beyond what a float holds, and are no number anyone means.
         digits = text[2:] if text[:2] in ("0x", "0o") else text
         base = {"0x": 16, "0o": 8}.get(text[:2], 10)
-        return int(digits, base) if len(digits) < 1000 else None
+        return int(digits, base) if len(digits) < 250 else None
     if _FLOAT.fullmatch(text):
         return float(text)
     if special := _NOT_FINITE.fullmatch(text):
@@ -125,8 +125,10 @@ def compose(text: str, faults: Faults) -> Node | None:
     except ReaderError as error:
         before = text[: error.position].splitlines() or [""]
         at = Span(len(before), len(before[-1]) + 1)
-        faults.add("E100", f"the character U+{ord(text[error.position]):04X} is not allowed here", at)
-    faults.give_up()
+        faults.add(
+            "E100", f"the character U+{ord(text[error.position]):04X} is not allowed here", at
+        )
+    raise faults.error()
 
 
 def _explain(error: yaml.MarkedYAMLError) -> str:
@@ -178,9 +180,10 @@ class _Composer:
             made = self.listing(event, depth)
         elif isinstance(event, yaml.MappingStartEvent):
             made = self.table(event, depth)
-        else:
-            assert isinstance(event, yaml.ScalarEvent)
+        elif isinstance(event, yaml.ScalarEvent):
             made = self.scalar(event)
+        else:
+            self.fail("not YAML: a value is missing", event)
         if anchor := getattr(event, "anchor", None):
             self.anchors[anchor] = made
         return made
@@ -228,7 +231,8 @@ class _Composer:
         return tables
 
     def span(self, start: yaml.Event, end: yaml.Event | None = None) -> Span:
-        first, last = start.start_mark, (end or start).end_mark
+        first = cast("yaml.Mark", start.start_mark)
+        last = cast("yaml.Mark", (end or start).end_mark)
         at = Span(first.line + 1, first.column + 1)
         if first.line == last.line:
             width = last.column - first.column
@@ -238,4 +242,4 @@ class _Composer:
 
     def fail(self, message: str, event: yaml.Event) -> NoReturn:
         self.faults.add("E100", message, self.span(event))
-        self.faults.give_up()
+        raise self.faults.error()

@@ -1,4 +1,4 @@
-"""The native file: a study and the program it runs, as a person writes them.
+r"""The native file: a study and the program it runs, as a person writes them.
 
     study: digits                          # the file's name if it is not given
     maximize: accuracy                     # or minimize; one metric or a list of them
@@ -18,7 +18,7 @@
     values_as: flags                       # placeholders, environment
     directory: .
     environment: {OMP_NUM_THREADS: 1}
-    metrics: {sources: [stdout], pattern: '(?P<name>\\w+) is (?P<value>\\S+)'}
+    metrics: {sources: [stdout], pattern: '(?P<name>\w+) is (?P<value>\S+)'}
     limits: {time: 1h30m, memory: 2GiB, grace: 10s}
     resources: {cpus: 1, gpus: 0}
     retries: 2
@@ -75,14 +75,16 @@ def read_study(path: Path) -> TuneFile:
         data = path.read_bytes()
     except OSError as error:
         faults.add("E100", f"the file can't be read: {error.strerror}")
-        faults.give_up()
+        raise faults.error() from error
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         before = data[: error.start].decode("utf-8-sig", "replace").split("\n")
         at = Span(len(before), len(before[-1]) + 1)
-        faults.add("E100", "the file is not UTF-8. Save it as UTF-8, without a special encoding.", at)
-        faults.give_up()
+        faults.add(
+            "E100", "the file is not UTF-8. Save it as UTF-8, without a special encoding.", at
+        )
+        raise faults.error() from error
     return parse_study(text, path)
 
 
@@ -101,7 +103,7 @@ def parse_study(text: str, path: Path) -> TuneFile:
         what = "the file is empty" if root is None else f"a study is a mapping, not {kind_of(root)}"
         message = f"{what}. It needs parameters, and a metric to minimize or maximize."
         faults.add("E101", message, root.at if root else Span(1, 1))
-        faults.give_up()
+        raise faults.error()
 
     fields = Fields(root, faults)
     name = _name(fields, path)
@@ -116,9 +118,9 @@ def parse_study(text: str, path: Path) -> TuneFile:
     initial = _initial(fields, space)
     program = read_program(fields, _parameter_names(fields), path.parent)
     fields.done()
-    faults.check()
+    if faults.count or space is None:
+        raise faults.error()
 
-    assert space is not None  # or there would be a fault
     spec = StudySpec(
         space=space,
         objectives=objectives,
@@ -147,13 +149,12 @@ def _name(fields: Fields, path: Path) -> str:
 
 def _objectives(fields: Fields) -> tuple[Objective, ...]:
     """Return the objectives, in the order in which the file names them."""
-    goals = [key for key in fields.table.entries if key in ("maximize", "minimize")]
     found: dict[str, Objective] = {}
-    for goal in ("maximize", "minimize"):
-        fields.node(goal)  # both are known keys
-    for goal in goals:
-        node = fields.node(goal)
-        assert node is not None
+    given = fields.has("maximize"), fields.has("minimize")
+    for goal, entry in fields.table.entries.items():
+        if goal not in ("maximize", "minimize"):
+            continue
+        node = entry.node
         for metric, at in word_list(node, f"{goal}: a metric", fields.faults):
             if metric in found:
                 fields.faults.add("E120", f"{metric} is already an objective", at)
@@ -163,7 +164,7 @@ def _objectives(fields: Fields) -> tuple[Objective, ...]:
                 fields.faults.add("E120", error.problems[0].message, at)
         if isinstance(node, Listing) and not node.items:
             fields.faults.add("E120", f"{goal} names no metric", node.at)
-    if not goals and not fields.misspelt("maximize", "minimize"):
+    if not any(given) and not fields.misspelt("maximize", "minimize"):
         message = "missing key 'maximize' or 'minimize': a study needs a metric to improve"
         fields.faults.add("E103", message, fields.table.at)
     return tuple(found.values())

@@ -166,7 +166,7 @@ def _click(call: ast.Call, constants: Constants) -> DeclaredOption | None:
             kind = "unknown"
     elif wanted is not None:
         kind = _kind(wanted, default)
-    return _named(flags, call, kind, default, choices, low, high)
+    return _named(flags, call, kind, default, choices, low=low, high=high)
 
 
 def _absl(call: ast.Call, kind: Kind, constants: Constants) -> DeclaredOption | None:
@@ -181,7 +181,7 @@ def _absl(call: ast.Call, kind: Kind, constants: Constants) -> DeclaredOption | 
     known = _choices(choices, constants) if called_name(call) == "DEFINE_enum" else ()
     low = _bound(keywords.get("lower_bound"), constants)
     high = _bound(keywords.get("upper_bound"), constants)
-    return _named([f"--{name}"], call, kind, default, known, low, high)
+    return _named([f"--{name}"], call, kind, default, known, low=low, high=high)
 
 
 def _named(
@@ -190,6 +190,7 @@ def _named(
     kind: Kind,
     default: Literals | None,
     choices: tuple[Literals, ...],
+    *,
     low: float | None = None,
     high: float | None = None,
 ) -> DeclaredOption:

@@ -132,22 +132,27 @@ def _conditions(fields: Fields) -> tuple[Condition, ...]:
     if inner is None:
         return ()
     return tuple(
-        Condition(parent, entry.key_at, _values(entry.node, inner.label(parent), fields.faults))
+        Condition(
+            parent,
+            entry.key_at,
+            _values(entry.node, inner.label(parent), inner.faults, code="E111"),
+        )
         for parent, entry in inner.table.entries.items()
     )
 
 
-def _values(node: Node, what: str, faults: Faults) -> tuple[Given, ...]:
+def _values(node: Node, what: str, faults: Faults, *, code: str = "E110") -> tuple[Given, ...]:
     """Return the values of a list, or the only one."""
     nodes = node.items if isinstance(node, Listing) else (node,)
     if not nodes:
-        faults.add("E110", f"{what}: the list is empty", node.at)
-    found = [_value(each, what, faults) for each in nodes]
+        faults.add(code, f"{what}: the list is empty", node.at)
+    found = [_value(each, what, faults, code=code) for each in nodes]
     return tuple(given for given in found if given is not None)
 
 
-def _value(node: Node, what: str, faults: Faults) -> Given | None:
+def _value(node: Node, what: str, faults: Faults, *, code: str = "E110") -> Given | None:
     if isinstance(node, Scalar) and node.value is not None:
         return Given(node.value, node.at)
-    faults.add("E110", f"{what} must be a text, a number, true or false, not {kind_of(node)}", node.at)
+    message = f"{what} must be a text, a number, true or false, not {kind_of(node)}"
+    faults.add(code, message, node.at)
     return None

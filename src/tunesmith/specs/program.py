@@ -10,14 +10,14 @@ from typing import cast, get_args
 from tunesmith.metrics import check_pattern
 from tunesmith.model import MetricReading, Program, Resources, ValuesAs
 from tunesmith.plugins import plugin_names
-from tunesmith.specs.faults import Span, closest, did_you_mean
+from tunesmith.specs.faults import Faults, Span, closest, did_you_mean
 from tunesmith.specs.fields import Fields, text_of, word_list
-from tunesmith.specs.located import Listing
+from tunesmith.specs.located import Listing, Node
 from tunesmith.specs.quantities import parse_duration, parse_memory
 
-__all__ = ["KEYS", "read_program"]
+__all__ = ["read_program"]
 
-KEYS = (
+_KEYS = (
     "command",
     "values_as",
     "directory",
@@ -27,8 +27,6 @@ KEYS = (
     "resources",
     "retries",
 )
-"""The keys of a native file that describe the program."""
-
 _ALWAYS_KNOWN = ("trial", "trial_dir", "checkpoint_dir")
 # Not ``${HOME}``, which a shell fills in, and not JSON, whose braces hold more than a word.
 _PLACEHOLDER = re.compile(r"(?<!\$)\{([^\W\d]\w*)\}")
@@ -44,19 +42,19 @@ def read_program(fields: Fields, parameters: Collection[str], folder: Path) -> P
         parameters: The names of all parameters.
         folder: Where the file is; the command runs here, or in a directory relative to it.
     """
-    if not fields.has("command"):
-        for key in KEYS:
+    node = fields.node("command")
+    if node is None:
+        for key in _KEYS:
             if fields.has(key):
                 message = f"{key!r} is about the command, and this file has none"
                 fields.faults.add("E121", message, fields.key_at(key))
         return None
-    words = _command(fields)
+    words = _command(node, fields.faults)
     values_as = _values_as(fields, words, parameters)
-    directory = fields.text("directory")
     program = Program(
         command=tuple(word for word, _ in words),
         values_as=values_as,
-        directory=os.path.abspath(folder / Path(directory or "").expanduser()),
+        directory=_directory(fields, folder),
         environment=_environment(fields),
         reading=_reading(fields),
         resources=_resources(fields),
@@ -65,11 +63,8 @@ def read_program(fields: Fields, parameters: Collection[str], folder: Path) -> P
     return program if words else None
 
 
-def _command(fields: Fields) -> list[tuple[str, Span]]:
+def _command(node: Node, faults: Faults) -> list[tuple[str, Span]]:
     """Return the words of the command, each with the place of the whole or of itself."""
-    node = fields.node("command")
-    assert node is not None
-    faults = fields.faults
     if isinstance(node, Listing):
         words = word_list(node, "a word of the command", faults)
         whole = len(words) == len(node.items)
@@ -125,6 +120,16 @@ def _check_placeholders(
         fields.faults.add("E121", message, fields.at("command"), hint=hint)
 
 
+def _directory(fields: Fields, folder: Path) -> str:
+    given = Path(fields.text("directory") or "")
+    try:
+        given = given.expanduser()
+    except RuntimeError:
+        message = f"directory: there is no home directory of that user; given {str(given)!r}"
+        fields.faults.add("E121", message, fields.at("directory"))
+    return os.path.normpath(folder.absolute() / given)
+
+
 def _environment(fields: Fields) -> Mapping[str, str]:
     inner = fields.inner("environment", owner="environment", code="E122")
     if inner is None:
@@ -152,7 +157,9 @@ def _reading(fields: Fields) -> MetricReading:
     known = plugin_names("metric_sources")
     for name, at in chosen:
         if name not in known:
-            message = f"there is no metric source {name!r}; installed are {', '.join(known)}"
+            message = (
+                f"there is no metric source {name!r}; installed are {', '.join(known) or 'none'}"
+            )
             inner.faults.add("E130", message, at, hint=did_you_mean(name, known))
     inner.done()
     return MetricReading(tuple(name for name, _ in chosen), pattern)

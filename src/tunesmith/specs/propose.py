@@ -5,7 +5,7 @@ how long to train, where files are or what the machine has is left alone, told b
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from tunesmith.errors import SpaceError
 from tunesmith.space import Categorical, Discrete, Double, Integer, Parameter, Scale
@@ -15,23 +15,78 @@ __all__ = ["propose"]
 
 _LEFT_ALONE: Mapping[str, str] = {
     **dict.fromkeys(
-        "epoch epochs step steps iteration iterations iters".split(),
+        ["epoch", "epochs", "step", "steps", "iteration", "iterations", "iters"],
         "decides how long a trial takes",
     ),
-    **dict.fromkeys("seed".split(), "only changes the luck"),
+    **dict.fromkeys(["seed"], "only changes the luck"),
     **dict.fromkeys(
-        "dir directory path file folder root logdir data dataset checkpoint ckpt resume "
-        "output out save load cache".split(),
+        [
+            "dir",
+            "directory",
+            "path",
+            "file",
+            "folder",
+            "root",
+            "logdir",
+            "data",
+            "dataset",
+            "checkpoint",
+            "ckpt",
+            "resume",
+            "output",
+            "out",
+            "save",
+            "load",
+            "cache",
+        ],
         "says where things are",
     ),
     **dict.fromkeys(
-        "device devices cuda gpu gpus cpu cpus worker workers thread threads job jobs port host "
-        "rank world backend nodes num_gpus".split(),
+        [
+            "device",
+            "devices",
+            "cuda",
+            "gpu",
+            "gpus",
+            "cpu",
+            "cpus",
+            "worker",
+            "workers",
+            "thread",
+            "threads",
+            "job",
+            "jobs",
+            "port",
+            "host",
+            "rank",
+            "world",
+            "backend",
+            "nodes",
+            "num_gpus",
+        ],
         "describes the machine",
     ),
     **dict.fromkeys(
-        "name tag project verbose verbosity log logging print interval every freq frequency "
-        "debug version run id test eval".split(),
+        [
+            "name",
+            "tag",
+            "project",
+            "verbose",
+            "verbosity",
+            "log",
+            "logging",
+            "print",
+            "interval",
+            "every",
+            "freq",
+            "frequency",
+            "debug",
+            "version",
+            "run",
+            "id",
+            "test",
+            "eval",
+        ],
         "does not change what is learned",
     ),
 }
@@ -104,14 +159,18 @@ def _number(option: DeclaredOption) -> Parameter | None:
     if isinstance(default, bool) or not isinstance(default, int | float):
         default = None
     whole = option.kind == "int"
-    ends = _declared_ends(option) or (_whole_ends(default) if whole else _ends(option.name, default))
+    ends = _declared_ends(option) or (
+        _whole_ends(default) if whole else _ends(option.name, default)
+    )
     if ends is None:
         return None
     low, high, scale = ends
     if default is not None and not low <= default <= high:
         default = None
     if whole:
-        return Integer(int(low), int(high), scale=scale, default=None if default is None else int(default))
+        return Integer(
+            int(low), int(high), scale=scale, default=None if default is None else int(default)
+        )
     return Double(low, high, scale=scale, default=None if default is None else float(default))
 
 

@@ -1,9 +1,9 @@
 """Faults as a person reads them: the message, the place, the line itself and a caret beneath.
 
-    error[E102]: unknown key 'maxx'
-      tune.yaml:10:31
-       10 |   units: {type: int, min: 16, maxx: 256}
-          |                               ^^^^ did you mean 'max'?
+error[E102]: unknown key 'maxx'
+  tune.yaml:10:31
+   10 |   units: {type: int, min: 16, maxx: 256}
+      |                               ^^^^ did you mean 'max'?
 """
 
 from collections.abc import Sequence

@@ -14,12 +14,20 @@ from tunesmith.specs.propose import propose
 
 __all__ = ["ScannedOption", "ScannedScript", "scan_script"]
 
-_METRIC = r"([^\W\d][\w/.\-]*)"
-_BEFORE_VALUE = re.compile(_METRIC + r" ?= ?$")
-_FORMATTED = re.compile(_METRIC + r" ?= ?(?:%[-+0-9.]*[dfegs]|\{)")
+# Before a value that is filled in: by %, by str.format, or by what follows the text.
+_METRIC = re.compile(r"([^\W\d][\w/.\-]*) ?= ?(?:%[-+0-9.]*[dfegs]|\{|$)")
 _PRINTING = {"print", "echo", "info", "debug", "warning", "write", "log"}
 _NO_METRICS = {"epoch", "epochs", "step", "steps", "iteration", "iter", "batch", "time", "elapsed"}
-_NO_METRICS |= {"elapsed_s", "seed", "device", "size", "shape", "trial", "global_step", "checkpoint"}
+_NO_METRICS |= {
+    "elapsed_s",
+    "seed",
+    "device",
+    "size",
+    "shape",
+    "trial",
+    "global_step",
+    "checkpoint",
+}
 _HELD_OUT = ("val", "valid", "validation", "test", "eval", "dev")
 _GOOD_NAMES = ("acc", "accuracy", "auc", "f1", "score", "reward", "bleu", "map", "iou", "r2")
 
@@ -70,7 +78,7 @@ def scan_script(path: Path) -> ScannedScript:
         line, column = getattr(error, "lineno", 0) or 0, getattr(error, "offset", 0) or 0
         what = getattr(error, "msg", None) or str(error)
         faults.add("E140", f"not a Python script: {what}", Span(line, column))
-        faults.give_up()
+        raise faults.error() from error
     declared = declared_options(tree, constants_of(tree))
     options = [
         ScannedOption(option.name, option.line, option.default, *propose(option))
@@ -90,7 +98,7 @@ def _read(path: Path) -> str:
         what = f"the script can't be read: {error}"
     faults = Faults([], file=str(path))
     faults.add("E140", what)
-    faults.give_up()
+    raise faults.error()
 
 
 def _metrics(tree: ast.Module, options: set[str]) -> list[str]:
@@ -126,13 +134,8 @@ def _reported(call: ast.Call) -> Iterator[tuple[str, int]]:
 def _printed(part: ast.expr) -> Iterator[str]:
     """Yield the names that stand before ``=`` and a value in a text that is printed."""
     for node in ast.walk(part):
-        if isinstance(node, ast.JoinedStr):
-            for before, value in zip(node.values, node.values[1:], strict=False):
-                if isinstance(value, ast.FormattedValue):
-                    yield from (m[1] for t in _constant_texts([before]) if (m := _BEFORE_VALUE.search(t)))
-        else:
-            for text in _constant_texts([node]) if isinstance(node, ast.Constant) else ():
-                yield from _FORMATTED.findall(text)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield from _METRIC.findall(node.value)
 
 
 def _constant_texts(nodes: Sequence[ast.expr]) -> list[str]:

@@ -1,15 +1,14 @@
 """A study as the text of a native file, which reads back as the same study."""
 
-import json
 import os
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import cast
 
 from tunesmith.model import Program, StudySpec
-from tunesmith.space import Categorical, Discrete, Double, Integer, Parameter, Value
-from tunesmith.specs.located import resolve
+from tunesmith.space import Categorical, Double, Integer, Parameter, Value
 from tunesmith.specs.native import TuneFile
 from tunesmith.specs.quantities import format_duration, format_memory
 
@@ -18,8 +17,8 @@ __all__ = ["flow", "line", "parameter_yaml", "study_yaml"]
 _DEFAULTS = Program(command=("",))
 # Plain where no reader of YAML, of whatever version, could take it for anything but text.
 _PLAIN = re.compile(r"[^\W\d_][\w./+-]*(?: [\w./+-]+)*")
-_PLAIN_LINE = re.compile(r"[^\W_](?:[\w ./+=,{}()\[\]'\"*@%~$<>|&;-]|:(?=\S))*")
-_OTHER_READERS_BOOLEANS = {"y", "n", "yes", "no", "on", "off", "true", "false", "null"}
+_PLAIN_LINE = re.compile(r"(?:[^\W\d_]|\.{0,2}/)(?:[\w ./+=,{}()\[\]'\"*@%~$<>|&;-]|:(?=\S))*")
+_WORDS_FOR_VALUES = {"y", "n", "yes", "no", "on", "off", "true", "false", "null"}
 
 _Plain = Value | Mapping[str, "_Plain"] | Iterable["_Plain"]
 
@@ -54,7 +53,8 @@ def parameter_yaml(parameter: Parameter) -> str:
     if parameter.default is not None:
         parts["default"] = parameter.default
     if parameter.when:
-        parts["when"] = {parent: list(values) for parent, values in parameter.when}
+        conditions = cast("Iterable[tuple[str, Iterable[Value]]]", parameter.when)
+        parts["when"] = {parent: list(values) for parent, values in conditions}
     return flow(parts)
 
 
@@ -68,7 +68,7 @@ def flow(value: _Plain) -> str:
         # YAML 1.1 takes 1e-05 for a text; with a point in it, it is a number for everyone.
         return re.sub(r"^(-?\d+)e", r"\1.0e", repr(value))
     if isinstance(value, str):
-        return value if _is_plain(value) else json.dumps(value, ensure_ascii=not value.isprintable())
+        return value if _is_plain(value) else '"' + "".join(map(_escaped, value)) + '"'
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{flow(key)}: {flow(part)}" for key, part in value.items()) + "}"
     return "[" + ", ".join(map(flow, value)) + "]"
@@ -76,14 +76,24 @@ def flow(value: _Plain) -> str:
 
 def line(text: str) -> str:
     """Return a text as the value of a key that has a line to itself, without quotes if possible."""
-    plain = _PLAIN_LINE.fullmatch(text) and text == text.strip() and resolve(text) == text
+    plain = (
+        _PLAIN_LINE.fullmatch(text) and text == text.strip() and not _is_a_word_for_a_value(text)
+    )
     return text if plain else flow(text)
 
 
+def _escaped(character: str) -> str:
+    if character in '"\\':
+        return "\\" + character
+    return character if character.isprintable() else f"\\U{ord(character):08X}"
+
+
 def _is_plain(text: str) -> bool:
-    if text.casefold() in _OTHER_READERS_BOOLEANS or resolve(text) != text:
-        return False
-    return _PLAIN.fullmatch(text) is not None
+    return _PLAIN.fullmatch(text) is not None and not _is_a_word_for_a_value(text)
+
+
+def _is_a_word_for_a_value(text: str) -> bool:
+    return text.casefold() in _WORDS_FOR_VALUES
 
 
 def _type_name(parameter: Parameter) -> str:
@@ -100,17 +110,18 @@ def _spec_lines(tune: TuneFile) -> Iterator[str]:
     if spec.measurement != "last":
         yield f"measurement: {spec.measurement}"
     if spec.algorithm.settings:
-        yield f"algorithm: {flow({'name': spec.algorithm.name, **spec.algorithm.settings})}"
+        named: dict[str, _Plain] = {"name": spec.algorithm.name}
+        yield f"algorithm: {flow(named | dict(spec.algorithm.settings))}"
     elif spec.algorithm.name != "default":
         yield f"algorithm: {flow(spec.algorithm.name)}"
-    if spec.max_trials is not None:
-        yield f"max_trials: {spec.max_trials}"
-    if spec.parallel_trials != 1:
-        yield f"parallel_trials: {spec.parallel_trials}"
-    if spec.max_failed_trials is not None:
-        yield f"max_failed_trials: {spec.max_failed_trials}"
-    if tune.seed_given:
-        yield f"seed: {spec.seed}"
+    for key, number, usual in (
+        ("max_trials", spec.max_trials, None),
+        ("parallel_trials", spec.parallel_trials, 1),
+        ("max_failed_trials", spec.max_failed_trials, None),
+        ("seed", spec.seed if tune.seed_given else None, None),
+    ):
+        if number != usual:
+            yield f"{key}: {number}"
     yield "parameters:"
     for name, parameter in spec.space.items():
         yield f"  {flow(name)}: {parameter_yaml(parameter)}"

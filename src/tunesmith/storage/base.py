@@ -6,6 +6,7 @@ trial is changed only by who holds it: ``attempt`` is the fencing token that `St
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -109,6 +110,14 @@ class Storage(Protocol):
         """
         ...
 
+    def asking(self, study: str) -> AbstractContextManager[None]:
+        """Let one at a time think about a study's next trials, as far as the storage can.
+
+        Only to spare work, since two who think at once would collide in `add_trials`, where one of
+        them has to think again; nothing relies on it.
+        """
+        ...
+
     def claim(self, study: str, claim: Claim) -> Trial | None:
         """Hand out the first queued trial, or one whose lease ran out; None if there is neither."""
         ...
@@ -152,7 +161,9 @@ class Storage(Protocol):
         """
         ...
 
-    def requeue(self, study: str, number: int, attempt: int, reason: str, *, fault: bool = False) -> None:
+    def requeue(
+        self, study: str, number: int, attempt: int, reason: str, *, fault: bool = False
+    ) -> None:
         """Put a running trial back in the queue; ``fault`` counts it against the allowed retries."""
         ...
 

@@ -4,7 +4,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import Row
 
@@ -58,7 +58,7 @@ def _spec(text: str, max_trials: int | None, parallel_trials: int) -> StudySpec:
 def trial_from_row(row: Row[Any]) -> Trial:
     """Return the trial that a whole row of ``trial`` holds."""
     (_, number, params, origin, state, attempt, faults, worker, lease_until, stop_requested,
-     metrics, step, _, reason, queued, started, finished, revision) = row  # fmt: skip
+     metrics, step, _, reason, queued, started, finished, revision) = cast("tuple[Any, ...]", row)  # fmt: skip
     return Trial(
         number=number,
         values=json.loads(params),

@@ -52,9 +52,7 @@ _STUDY = select(study).where(study.c.name == bindparam("study_name"))
 _LOCKED = select(
     study.c.id, study.c.revision, study.c.size, study.c.max_trials, study.c.spec
 ).where(study.c.name == bindparam("study_name"))
-_TRIAL = select(trial).where(
-    trial.c.study_id == bindparam("sid"), trial.c.number == bindparam("n")
-)
+_TRIAL = select(trial).where(trial.c.study_id == bindparam("sid"), trial.c.number == bindparam("n"))
 _QUEUED = (
     select(trial)
     .where(trial.c.study_id == bindparam("sid"), trial.c.state == TrialState.QUEUED)
@@ -124,7 +122,10 @@ class SqlStorage:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.close()
 
@@ -248,6 +249,10 @@ class SqlStorage:
             connection.execute(_ADD_TRIAL, [_new_row(locked.id, t) for t in trials])
             _set_study(connection, locked, size=after + len(trials))
         return trials
+
+    def asking(self, study: str) -> AbstractContextManager[None]:
+        """Let one at a time think about a study's next trials."""
+        return self._database.alone(study)
 
     def claim(self, study: str, claim: Claim) -> Trial | None:
         """Hand out the first queued trial, or one whose lease ran out; None if there is neither."""
@@ -465,7 +470,10 @@ class _StudyWrite:
         return connection, _Locked(self._name, *row)
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> bool | None:
         return self._transaction.__exit__(kind, error, trace)
 
@@ -517,9 +525,7 @@ def _held(connection: Connection, locked: _Locked, number: int, attempt: int) ->
     return row
 
 
-def _set_trial(
-    connection: Connection, locked: _Locked, row: Row[Any], **changes: object
-) -> Trial:
+def _set_trial(connection: Connection, locked: _Locked, row: Row[Any], **changes: object) -> Trial:
     """Write ``changes`` to a trial, if the table of moves allows the new state; return it as it is now."""
     state = changes.get("state", row.state)
     if state != row.state and state not in MOVES[TrialState(row.state)]:
@@ -558,7 +564,7 @@ def _new_row(sid: int, t: Trial) -> dict[str, object]:
     }
 
 
-def _in_order(order: Order) -> Any:  # noqa: ANN401 - a Select, whose type arguments say nothing
+def _in_order(order: Order) -> Any:
     query = select(trial).where(trial.c.study_id == bindparam("sid"))
     if order == "best":
         return query.where(trial.c.loss.is_not(None)).order_by(trial.c.loss, trial.c.number)

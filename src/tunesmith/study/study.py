@@ -3,6 +3,7 @@
 import math
 import secrets
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import count
 from types import TracebackType
@@ -47,6 +48,8 @@ __all__ = ["Observer", "Study"]
 
 Observer = Callable[[Trial], None]
 """Is told of every change of a trial that this process makes; controls nothing."""
+
+_LOOK_FOR_DEAD_S = 0.5  # finding out reads a file for each worker
 
 
 class Study:
@@ -121,7 +124,7 @@ class Study:
     ) -> Self:
         """Make or continue the study that ``spec`` describes; arguments and errors as for `Study`."""
         study = cls.__new__(cls)
-        study._open(spec, name, storage, command=command, lease_s=lease_s)
+        study._open(spec, name, storage, command=command, lease_s=lease_s)  # noqa: SLF001 - a constructor
         return study
 
     @classmethod
@@ -134,7 +137,7 @@ class Study:
         """
         opened = _opened(storage, create=False)
         study = cls.__new__(cls)
-        study._attach(opened, opened.study(name))
+        study._attach(opened, opened.study(name))  # noqa: SLF001 - a constructor
         return study
 
     def _open(
@@ -170,12 +173,16 @@ class Study:
         self._searcher = make_searcher(record.spec.algorithm)
         self._claim = Claim(worker or own_name(), lease_s)
         self._lock = threading.RLock()
+        self._look_for_dead_at = 0.0
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.close()
 
@@ -248,7 +255,9 @@ class Study:
         return study_text(self.storage.summary(self.name))
 
     def _repr_html_(self) -> str:
-        return study_card(self.storage.summary(self.name), self.storage.trials(self.name, order="best"))
+        return study_card(
+            self.storage.summary(self.name), self.storage.trials(self.name, order="best")
+        )
 
     # A trial's life
 
@@ -466,16 +475,14 @@ class Study:
         self, *, max_trials: int | None = None, parallel_trials: int | None = None
     ) -> None:
         """Change the budget; a study that had spent it goes on."""
-        self.storage.set_budget(
-            self.name, max_trials=max_trials, parallel_trials=parallel_trials
-        )
+        self.storage.set_budget(self.name, max_trials=max_trials, parallel_trials=parallel_trials)
         self._reopen()
 
     # Inside
 
     def _take(self, count: int) -> Sequence[Trial]:
         """Claim one waiting trial or add up to ``count`` new ones; nothing if others were faster."""
-        with self._lock:
+        with self._lock, self.storage.asking(self.name):
             self.refresh()
             self._free_trials_of_the_dead()
             if self._record.state is not StudyState.ACTIVE:
@@ -537,6 +544,9 @@ class Study:
 
     def _free_trials_of_the_dead(self) -> None:
         """Put back the trials whose worker died on this machine, without waiting for their leases."""
+        if time.monotonic() < self._look_for_dead_at:
+            return
+        self._look_for_dead_at = time.monotonic() + _LOOK_FOR_DEAD_S
         workers = {t.worker for t in self._history.open if t.state is TrialState.RUNNING}
         dead = {worker for worker in workers if worker != self.worker and is_dead(worker)}
         if not dead:
@@ -580,9 +590,7 @@ class Study:
         )
         self._tell_observers(ended)
         limit = self.spec.max_trials
-        if state is TrialState.FAILED or (
-            limit is not None and len(self._history.trials) >= limit
-        ):
+        if state is TrialState.FAILED or (limit is not None and len(self._history.trials) >= limit):
             with self._lock:
                 self.refresh()
                 self._settle()
@@ -649,7 +657,7 @@ def _check_value(name: str, value: object) -> float:
         number = getattr(value, "item", lambda: value)()
         if isinstance(number, str | bytes | complex):
             raise TypeError
-        return float(number)
+        return float(cast("float", number))
     except (TypeError, ValueError, OverflowError):
         msg = f"The metric {name!r} is a number; given {value!r}."
         raise MetricError(msg) from None
@@ -672,9 +680,7 @@ def _make_or_continue(
     except ConflictError:
         record = storage.study(name)
     if differences := record.spec.differences(spec):
-        msg = "\n  ".join(
-            [f"Study {name!r} exists with another space or metric:", *differences]
-        )
+        msg = "\n  ".join([f"Study {name!r} exists with another space or metric:", *differences])
         raise MismatchError(msg)
     return record
 

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from tunesmith.execution import FunctionExecutor
 from tunesmith.model import MetricReading, Resources, Selection, Setting
+from tunesmith.reporting import assignments, number
 from tunesmith.space import Parameter, Space, Value
 from tunesmith.storage import Storage, default_url, files_root, open_storage
 from tunesmith.study import Study
 from tunesmith.tuner.events import BestChanged, Event
 from tunesmith.tuner.tuner import LEASE_S, Tuner
-from tunesmith.reporting import assignments, number
 
 __all__ = ["tune"]
 
@@ -127,7 +127,7 @@ class _Printer:
             value = number(t.metrics[self._study.spec.objective.metric])
             of = f"/{self._study.spec.max_trials}" if self._study.spec.max_trials else ""
             line = f"{self._study.name} #{t.number}{of}: best {value} {assignments(t.values)}"
-            print(line, file=sys.stderr)  # noqa: T201 - progress
+            print(line, file=sys.stderr)
 
 
 def _free_name(function: Callable[..., object], storage: Storage) -> str:

@@ -298,7 +298,9 @@ class Tuner:
             return
         failed = history.count(TrialState.FAILED)
         if failed == history.count(*FINAL) and failed >= max(_HOPELESS, self._capacity()):
-            self._study.give_up(f"the first {failed} trials all failed, the last with: {trial.reason}")
+            self._study.give_up(
+                f"the first {failed} trials all failed, the last with: {trial.reason}"
+            )
 
     def _finished(self) -> bool:
         if self._running:

@@ -11,6 +11,8 @@ from tunesmith.specs import (
     render_problem,
 )
 
+SHAPES = "Write a range such as 16..256 or log:1e-5..1e-1, or a list such as adam,sgd."
+
 
 @pytest.mark.parametrize(
     ("text", "parameter"),
@@ -59,8 +61,7 @@ def test_a_range_or_a_list_is_a_parameter(text: str, parameter: Parameter) -> No
         (
             "E110",
             "lr=«lgo:1..2»",
-            "lr: 'lgo:1..2' is no range and no list. "
-            "Write a range such as 16..256 or log:1e-5..1e-1, or a list such as adam,sgd.",
+            f"lr: 'lgo:1..2' is no range and no list. {SHAPES}",
             "did you mean 'log'?",
         ),
         ("E110", "lr=«1e-5..x»", None, ""),
@@ -69,11 +70,18 @@ def test_a_range_or_a_list_is_a_parameter(text: str, parameter: Parameter) -> No
         ("E110", "lr=log:1e-1..«1e-5»", "lr: max (1e-05) must be greater than min (0.1)", ""),
         ("E110", "lr=«log»:0..1.0", None, ""),
         ("E110", "lr=0..1.0:«-1»", None, ""),
+        ("E110", "lr=0..«1e999»", None, ""),
+        ("E110", "n=int:0..«1e999»", None, ""),
         ("E110", "opt=adam,«»", "opt: a value of the list is empty. Write it like adam,sgd", ""),
         ("E110", "lr=«lgo:1»,10", None, "did you mean 'log'?"),
         ("E110", "lr=0,«5..1»,5", None, ""),
         ("E110", "n=int:«0.5»..3", "n: integer parameters need whole numbers, not 0.5", ""),
-        ("E110", "n=int:«1,2»", "n: integer parameters take a range such as 16..256, not a list", ""),
+        (
+            "E110",
+            "n=int:«1,2»",
+            "n: integer parameters take a range such as 16..256, not a list",
+            "",
+        ),
         (
             "E110",
             "n=choice:«1..2»",
@@ -81,7 +89,12 @@ def test_a_range_or_a_list_is_a_parameter(text: str, parameter: Parameter) -> No
             "",
         ),
         ("E110", "n=«log»:choice:a,b", "n: categorical parameters have no scale", ""),
-        ("E111", "n=1..2?opt=«»", "n: a condition needs values, such as ?opt=sgd or ?opt=sgd|adam", ""),
+        (
+            "E111",
+            "n=1..2?opt=«»",
+            "n: a condition needs values, such as ?opt=sgd or ?opt=sgd|adam",
+            "",
+        ),
     ],
 )
 def test_a_fault_of_an_argument_is_told_at_its_place(
@@ -180,11 +193,13 @@ def test_a_value_is_of_its_parameter_s_type(text: str, name: str, value: Value) 
         ("lr=2", 4, ""),
         ("n=1.5", 3, ""),
         ("units=65", 7, ""),
-        ("opt= sdg", 6, ""),
+        ("opt= sdg", 6, "did you mean 'sgd'?"),
         ("lr=", 4, ""),
     ],
 )
-def test_a_value_that_its_parameter_can_t_take_is_a_fault(text: str, column: int, hint: str) -> None:
+def test_a_value_that_its_parameter_can_t_take_is_a_fault(
+    text: str, column: int, hint: str
+) -> None:
     with pytest.raises(SpecError) as caught:
         parse_assignment(text, SPACE)
 

@@ -124,7 +124,9 @@ def test_a_list_of_numbers_is_discrete_and_any_other_list_is_categorical(read: R
 
 
 def test_the_short_form_of_the_command_line_is_a_parameter(read: Read) -> None:
-    text = "maximize: a\nparameters:\n  lr: log 1e-5..1e-1\n  opt: sgd, adam\n  m: 0..0.99?opt=sgd\n"
+    text = (
+        "maximize: a\nparameters:\n  lr: log 1e-5..1e-1\n  opt: sgd, adam\n  m: 0..0.99?opt=sgd\n"
+    )
 
     space = read(text).spec.space
 

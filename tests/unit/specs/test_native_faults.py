@@ -14,6 +14,7 @@ SPACE = "parameters: {lr: 0..1.0, units: [64, 128]}\n"
 STUDY = HEAD + SPACE
 IN_SPACE = HEAD + "parameters:\n  opt: [sgd, adam]\n  "
 RUN = STUDY + "command: train\n"
+SHAPES = "Write a range such as 16..256 or log:1e-5..1e-1, or a list such as adam,sgd."
 
 
 def marked(text: str) -> tuple[str, int, int, int]:
@@ -38,7 +39,12 @@ SAMPLES = [
     ),
     ("E102", RUN + "limits: {«tyme»: 10m}", "unknown key 'tyme'", "did you mean 'time'?"),
     ("E102", RUN + "resources: {«gpu»: 1}", "unknown key 'gpu'", "did you mean 'gpus'?"),
-    ("E102", RUN + "metrics: {«source»: [stdout]}", "unknown key 'source'", "did you mean 'sources'?"),
+    (
+        "E102",
+        RUN + "metrics: {«source»: [stdout]}",
+        "unknown key 'source'",
+        "did you mean 'sources'?",
+    ),
     (
         "E103",
         "«study: x»\n" + SPACE,
@@ -64,7 +70,12 @@ SAMPLES = [
         "",
     ),
     ("E101", HEAD + "parameters: «3»", "parameters must be a mapping, not 3", ""),
-    ("E101", STUDY + "max_trials: «many»", "max_trials must be a whole number from 1, not the text 'many'", ""),
+    (
+        "E101",
+        STUDY + "max_trials: «many»",
+        "max_trials must be a whole number from 1, not the text 'many'",
+        "",
+    ),
     ("E101", STUDY + "max_trials: «2.5»", "max_trials must be a whole number from 1, not 2.5", ""),
     (
         "E101",
@@ -88,7 +99,12 @@ SAMPLES = [
         "",
     ),
     ("E101", RUN + "environment: {A: «[1]»}", "environment: A must be a text, not a list", ""),
-    ("E101", STUDY + "algorithm: {name: grid, at: «[1]»}", "algorithm: at must be a single value, not a list", ""),
+    (
+        "E101",
+        STUDY + "algorithm: {name: grid, at: «[1]»}",
+        "algorithm: at must be a single value, not a list",
+        "",
+    ),
     # Parameters
     (
         "E110",
@@ -126,7 +142,12 @@ SAMPLES = [
         "n: categorical parameters have no 'min'",
         "",
     ),
-    ("E110", IN_SPACE + "n: «3»", "n must be a mapping, a list or a range such as 16..256, not 3", ""),
+    (
+        "E110",
+        IN_SPACE + "n: «3»",
+        "n must be a mapping, a list or a range such as 16..256, not 3",
+        "",
+    ),
     (
         "E110",
         IN_SPACE + "n: [a, «[b]»]",
@@ -137,8 +158,7 @@ SAMPLES = [
     (
         "E110",
         IN_SPACE + "lr: «lgo:1..2»",
-        "lr: 'lgo:1..2' is no range and no list. "
-        "Write a range such as 16..256 or log:1e-5..1e-1, or a list such as adam,sgd.",
+        f"lr: 'lgo:1..2' is no range and no list. {SHAPES}",
         "did you mean 'log'?",
     ),
     # Conditions
@@ -161,7 +181,21 @@ SAMPLES = [
         "a, b: the conditions lead in a circle",
         "",
     ),
+    (
+        "E111",
+        IN_SPACE + "m: {type: int, min: 1, max: 2, when: {opt: «[]»}}",
+        "m: when: opt: the list is empty",
+        "",
+    ),
+    ("E111", IN_SPACE + "c: 0..1.0\n  m: 1..2?«c»=1", None, ""),
+    ("E110", IN_SPACE + "«a=b»: 1..2", None, ""),
     # Initial points
+    (
+        "E112",
+        IN_SPACE + "m: 1..2?opt=sgd\ninitial: [{opt: adam, m: «1»}]",
+        "Parameter 'm' is active only when 'opt' is 'sgd'; here 'opt' is 'adam'.",
+        "",
+    ),
     (
         "E112",
         STUDY + "initial: [{«Lr»: 0.5}]",
@@ -213,8 +247,18 @@ SAMPLES = [
         "the command can't be split into words: no closing quotation",
         "",
     ),
-    ("E121", STUDY + "command: «''»", "the command is empty. Write it as in a shell: python train.py", ""),
-    ("E121", STUDY + "«limits»: {time: 3s}", "'limits' is about the command, and this file has none", ""),
+    (
+        "E121",
+        STUDY + "command: «''»",
+        "the command is empty. Write it as in a shell: python train.py",
+        "",
+    ),
+    (
+        "E121",
+        STUDY + "«limits»: {time: 3s}",
+        "'limits' is about the command, and this file has none",
+        "",
+    ),
     (
         "E121",
         STUDY + "command: 'train {lr} {units} «{trail}»'",
@@ -251,15 +295,26 @@ SAMPLES = [
         "limits: time: '10 minutes' is no duration. Write 90s, 10m, 1h30m, or a number of seconds.",
         "",
     ),
-    ("E122", RUN + "limits: {time: «0»}", "limits: time must be above zero. Leave it out for no limit", ""),
+    (
+        "E122",
+        RUN + "limits: {time: «0»}",
+        "limits: time must be above zero. Leave it out for no limit",
+        "",
+    ),
     (
         "E122",
         RUN + "limits: {memory: «2 gigs»}",
         "limits: memory: '2 gigs' is no amount of memory. Write 500MB, 2GiB, or a number of MiB.",
         "",
     ),
-    ("E122", RUN + "resources: {cpus: «-1»}", "resources: cpus is a whole number from 0; given -1", ""),
+    (
+        "E122",
+        RUN + "resources: {cpus: «-1»}",
+        "resources: cpus is a whole number from 0; given -1",
+        "",
+    ),
     ("E122", RUN + "environment: {«A=B»: 1}", "an environment variable can't be named 'A=B'", ""),
+    ("E121", RUN + "directory: «~nobody-here/x»", None, ""),
     ("E130", RUN + "metrics: {pattern: «'a('»}", None, ""),
     (
         "E130",
@@ -313,7 +368,8 @@ limits: {time: soon}
 
 def test_a_parameter_that_depends_on_a_faulty_one_is_not_at_fault_itself(faults: Faults) -> None:
     problems = faults(
-        HEAD + "parameters:\n  opt: {type: choice, value: [a, b]}\n  m: {type: int, min: 1, max: 2, when: {opt: a}}"
+        HEAD
+        + "parameters:\n  opt: {type: choice, value: [a, b]}\n  m: {type: int, min: 1, max: 2, when: {opt: a}}"
     )
 
     assert [p.message for p in problems] == ["unknown key 'value'"]

@@ -24,7 +24,7 @@ def test_a_duration_is_read_in_seconds(text: str, seconds: float) -> None:
 
 @pytest.mark.parametrize("text", ["", "m", "10 minutes", "-5s", "30m1h", "nan", "1h30", "1e999"])
 def test_what_is_no_duration_is_answered_with_examples(text: str) -> None:
-    with pytest.raises(ValueError, match="is no duration. Write 90s, 10m, 1h30m, or a number"):
+    with pytest.raises(ValueError, match=r"is no duration\. Write 90s, 10m, 1h30m, or a number"):
         parse_duration(text)
 
 
@@ -46,7 +46,9 @@ def test_memory_is_read_in_mib(text: str, mib: float) -> None:
 
 @pytest.mark.parametrize("text", ["", "GiB", "0", "-1GiB", "2 gigs", "2G2M", "inf"])
 def test_what_is_no_memory_is_answered_with_examples(text: str) -> None:
-    with pytest.raises(ValueError, match="is no amount of memory. Write 500MB, 2GiB, or a number"):
+    with pytest.raises(
+        ValueError, match=r"is no amount of memory\. Write 500MB, 2GiB, or a number"
+    ):
         parse_memory(text)
 
 

@@ -44,7 +44,7 @@ def test_an_argument_is_shown_without_a_line_number() -> None:
 
 
 def test_wide_characters_and_tabs_keep_the_caret_beneath_the_word() -> None:
-    wide = Problem("E1", "m", "f", 1, 5, "学習率\tx", 1)  # noqa: RUF001 - two cells each
+    wide = Problem("E1", "m", "f", 1, 5, "学習率\tx", 1)
 
     line, caret = render_problem(wide).splitlines()[2:]
 
@@ -80,4 +80,7 @@ def test_control_characters_never_reach_the_terminal() -> None:
 
 
 def test_a_problem_without_a_place_keeps_its_hint() -> None:
-    assert render_problem(Problem("E1", "message", hint="try this")) == "error[E1]: message\n  try this"
+    assert (
+        render_problem(Problem("E1", "message", hint="try this"))
+        == "error[E1]: message\n  try this"
+    )

@@ -81,7 +81,9 @@ def test_a_small_study_is_a_small_text() -> None:
 
     text = study_yaml(TuneFile("digits", spec, program), folder=HERE)
 
-    assert text == """\
+    assert (
+        text
+        == """\
 study: digits
 maximize: accuracy
 max_trials: 20
@@ -90,6 +92,7 @@ parameters:
   opt: {type: categorical, values: [sgd, adam]}
 command: python train.py --lr={lr} --opt={opt}
 """
+    )
 
 
 @pytest.mark.parametrize("values_as", ["flags", "placeholders", "environment"])
