@@ -148,14 +148,14 @@ class FunctionExecutor:
         while self._watch.busy:
             self.wait(1.0)
         for worker in list(self._workers):
-            self._end(worker)
+            self._end_worker(worker)
             self._dismiss(worker)
         self._nursery.close()
 
     def _idle_worker(self, slot: Slot) -> _Worker:
         for worker in [w for w in self._workers if w.idle]:
             if worker.process.poll() is not None:  # it was killed between two trials
-                self._end(worker)
+                self._end_worker(worker)
                 self._dismiss(worker)
             elif worker.slot == slot:
                 return worker
@@ -179,7 +179,7 @@ class FunctionExecutor:
             worker.connection.send(self._hello)
         return worker
 
-    def _end(self, worker: _Worker) -> int:
+    def _end_worker(self, worker: _Worker) -> int:
         """Kill a worker, if it lives, and all its processes; return its exit status."""
         worker.process.kill()
         self._nursery.outlast(worker.process)
@@ -213,7 +213,7 @@ class FunctionExecutor:
         if guard.outcome is not None:
             # The signal to end may reach a worker late, in its next trial: so it gets none.
             if not worker.buried:
-                self._end(worker)
+                self._end_worker(worker)
             kill_marked(owner=self._worker, directories=[run.directory, str(worker.mark)])
             if ended.outcome is not Outcome.SUCCEEDED:
                 ended = Ended(run.number, guard.outcome, guard.reason)

@@ -1,0 +1,78 @@
+"""What `make demo` runs: train with the script's defaults, tune, and compare."""
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+TRAIN = Path(os.path.relpath(HERE / "train.py"))
+FILE = Path(os.path.relpath(HERE / "tune.yaml"))
+
+
+def main() -> int:
+    # tune.yaml says `python`; here that is the Python which has Tunesmith and numpy.
+    bin_folder = os.path.dirname(sys.executable)  # noqa: PTH120 - as given, links and all
+    os.environ["PATH"] = os.pathsep.join([bin_folder, os.environ.get("PATH", os.defpath)])
+
+    say(f"1. A training program, with its own defaults: python {TRAIN}")
+    printed = output([sys.executable, str(TRAIN)])
+    before = {name: float(value) for name, value in re.findall(r"(\w+) accuracy ([\d.]+)", printed)}
+    say("\n".join(f"   {line}" for line in ["...", *printed.splitlines()[-3:]]))
+
+    say(f"\n2. The same program, tuned: tunesmith run {FILE} --new")
+    status = subprocess.run(tunesmith("run", str(FILE), "--new"), check=False).returncode
+    if status:
+        return status
+
+    best = best_trial()
+    values = shlex.join(f"--{name}={value}" for name, value in best["values"].items())
+    after = best["metrics"]
+    say(f"\n3. The best of the trials is number {best['number']}: {values}")
+    say("                                        defaults   tuned")
+    say(f"   validation images, tuned for          {before['validation']:.4f}   {after['accuracy']:.4f}")
+    say(f"   test images, which nobody has seen    {before['test']:.4f}   {after['test_accuracy']:.4f}")
+
+    command = shown_command()
+    say("\nLook around:")
+    say(f"   {command} show @                          the study, and its best trials")
+    say(f"   {command} trials @ --sort -accuracy       all of them")
+    say(f"   {command} show @best                      one trial, with its curve and its files")
+    say(f"   python {TRAIN} $({command} best @ --as args)")
+    say(f"Then tune a program of your own: {command} init train.py")
+    return 0
+
+
+def say(text: str) -> None:
+    print(text, flush=True)
+
+
+def output(words: list[str]) -> str:
+    return subprocess.run(words, stdout=subprocess.PIPE, text=True, check=True).stdout
+
+
+def tunesmith(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "tunesmith", *arguments]
+
+
+def best_trial() -> dict[str, Any]:
+    """Return the best trial of the study that was run last."""
+    found: dict[str, Any] = json.loads(output(tunesmith("best", "@", "--json")))
+    return found
+
+
+def shown_command() -> str:
+    """Return how to type the command here: its name alone where the shell finds this very one."""
+    ours = Path(sys.executable).with_name("tunesmith")
+    path = os.environ["PATH"].partition(os.pathsep)[2]
+    found = shutil.which("tunesmith", path=path)
+    return "tunesmith" if found and Path(found) == ours else os.path.relpath(ours)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

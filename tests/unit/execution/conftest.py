@@ -1,0 +1,126 @@
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from tunesmith.execution import MARK, CommandExecutor, Ended, Executor, FunctionExecutor, Reported
+from tunesmith.model import Objective, Program, Resources, StudySpec, Trial
+from tunesmith.space import Double, Space, Value
+
+Run = Callable[..., Ended]
+
+
+@pytest.fixture
+def spec() -> StudySpec:
+    return StudySpec(Space({"x": Double(0.0, 1.0)}), (Objective("y", "minimize"),))
+
+
+@pytest.fixture
+def commands(tmp_path: Path, spec: StudySpec) -> Iterator[Callable[..., CommandExecutor]]:
+    """Makes executors of commands; they are closed after the test."""
+    made: list[CommandExecutor] = []
+
+    def make(
+        *command: str, resources: Resources | None = None, worker: str = ""
+    ) -> CommandExecutor:
+        program = Program(
+            command, directory=str(tmp_path), resources=resources or Resources(grace_s=5.0)
+        )
+        name = worker or f"tuner of {tmp_path}"
+        executor = CommandExecutor(
+            program, study="s", spec=spec, root=tmp_path / "files", worker=name
+        )
+        made.append(executor)
+        return executor
+
+    yield make
+    for executor in made:
+        executor.close()
+
+
+@pytest.fixture
+def functions(tmp_path: Path, spec: StudySpec) -> Iterator[Callable[..., FunctionExecutor]]:
+    """Makes executors of functions; they are closed after the test."""
+    made: list[FunctionExecutor] = []
+
+    def make(
+        function: Callable[..., object], *, resources: Resources | None = None
+    ) -> FunctionExecutor:
+        executor = FunctionExecutor(
+            function,
+            study="s",
+            spec=spec,
+            root=tmp_path / "files",
+            worker=f"tuner of {tmp_path}",
+            resources=resources or Resources(grace_s=5.0),
+        )
+        made.append(executor)
+        return executor
+
+    yield make
+    for executor in made:
+        executor.close()
+
+
+@pytest.fixture
+def trial() -> Callable[..., Trial]:
+    def make(number: int = 1, attempt: int = 1, **values: Value) -> Trial:
+        return Trial(number, values or {"x": 0.5}, attempt=attempt)
+
+    return make
+
+
+@pytest.fixture
+def next_end() -> Callable[..., Ended]:
+    """Waits for the next trial to end, and answers reports on the way."""
+
+    def wait(
+        executor: Executor,
+        answer: Callable[[Reported], str] = lambda _: "",
+        timeout_s: float = 30.0,
+    ) -> Ended:
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline:
+            match executor.wait(0.5):
+                case Reported() as report:
+                    report.answer(answer(report))
+                case Ended() as ended:
+                    return ended
+        pytest.fail("no trial ended in time")
+
+    return wait
+
+
+@pytest.fixture
+def until() -> Callable[[Callable[[], object]], None]:
+    """Polls for a condition that must come true soon."""
+
+    def wait(condition: Callable[[], object], timeout_s: float = 20.0) -> None:
+        deadline = time.monotonic() + timeout_s
+        while not condition():
+            assert time.monotonic() < deadline, "it did not come true in time"
+            time.sleep(0.01)
+
+    return wait
+
+
+@pytest.fixture
+def marked(tmp_path: Path) -> Callable[[], dict[int, Mapping[str, str]]]:
+    """Finds the living processes of trials that have their directories below ``tmp_path``."""
+
+    def find() -> dict[int, Mapping[str, str]]:
+        found: dict[int, Mapping[str, str]] = {}
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdigit() and int(entry.name) != os.getpid():
+                try:
+                    pairs = (entry / "environ").read_bytes().decode(errors="replace").split("\0")
+                except OSError:
+                    continue
+                variables = dict(p.split("=", 1) for p in pairs if "=" in p)
+                if variables.get(MARK, "").startswith(str(tmp_path)):
+                    found[int(entry.name)] = variables
+        return found
+
+    return find
