@@ -38,13 +38,16 @@ def main() -> int:
     say(f"   validation images, tuned for          {before['validation']:.4f}   {after['accuracy']:.4f}")
     say(f"   test images, which nobody has seen    {before['test']:.4f}   {after['test_accuracy']:.4f}")
 
-    command = shown_command()
+    python, command = shown("python"), shown("tunesmith")
     say("\nLook around:")
-    say(f"   {command} show @                          the study, and its best trials")
-    say(f"   {command} trials @ --sort -accuracy       all of them")
-    say(f"   {command} show @best                      one trial, with its curve and its files")
-    say(f"   python {TRAIN} $({command} best @ --as args)")
-    say(f"Then tune a program of your own: {command} init train.py")
+    for words, meaning in {
+        f"{command} show @": "the study and its best trials",
+        f"{command} trials @ --sort -accuracy": "all of them",
+        f"{command} show @best": "the best one, with its curve and its files",
+        f"{python} {TRAIN} $({command} best @ --as args)": "train with the best values",
+    }.items():
+        say(f"   {words}\n      {meaning}")
+    say(f"Then tune a program of your own: {command} init YOUR_SCRIPT.py")
     return 0
 
 
@@ -66,12 +69,12 @@ def best_trial() -> dict[str, Any]:
     return found
 
 
-def shown_command() -> str:
-    """Return how to type the command here: its name alone where the shell finds this very one."""
-    ours = Path(sys.executable).with_name("tunesmith")
+def shown(program: str) -> str:
+    """Return how to type a program here: its name alone where the shell finds this very one."""
+    ours = Path(sys.executable).with_name(program)
     path = os.environ["PATH"].partition(os.pathsep)[2]
-    found = shutil.which("tunesmith", path=path)
-    return "tunesmith" if found and Path(found) == ours else os.path.relpath(ours)
+    found = shutil.which(program, path=path)
+    return program if found and Path(found) == ours else os.path.relpath(ours)
 
 
 if __name__ == "__main__":

@@ -1,18 +1,21 @@
-"""Tunesmith tunes the training code you already have."""
+"""Tunesmith tunes the training code you already have.
 
-from importlib.metadata import version as _version
+Names are loaded when they are first used: a training program that imports this module to report a
+metric, and ``tunesmith --help``, wait for nothing they do not need.
+"""
 
-from tunesmith.errors import (
-    StudyEnded,
-    TrialInfeasible,
-    TrialStopped,
-    TunesmithError,
-)
-from tunesmith.execution import LiveTrial, infeasible, report
-from tunesmith.model import Measurement, Trial, TrialState
-from tunesmith.space import Categorical, Discrete, Double, Integer, Space
-from tunesmith.study import Study
-from tunesmith.tuner import tune
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tunesmith.errors import StudyEnded, TrialInfeasible, TrialStopped, TunesmithError
+    from tunesmith.execution import LiveTrial, infeasible, report
+    from tunesmith.model import Measurement, Trial, TrialState
+    from tunesmith.space import Categorical, Discrete, Double, Integer, Space
+    from tunesmith.study import Study
+    from tunesmith.tuner import tune
+
+    __version__: str
 
 __all__ = [
     "Categorical",
@@ -34,9 +37,26 @@ __all__ = [
     "tune",
 ]
 
+_HOMES = {
+    "errors": ("StudyEnded", "TrialInfeasible", "TrialStopped", "TunesmithError"),
+    "execution": ("LiveTrial", "infeasible", "report"),
+    "model": ("Measurement", "Trial", "TrialState"),
+    "space": ("Categorical", "Discrete", "Double", "Integer", "Space"),
+    "study": ("Study",),
+    "tuner": ("tune",),
+}
 
-def __getattr__(name: str) -> str:
+
+def __getattr__(name: str) -> object:
+    for home, names in _HOMES.items():
+        if name in names:
+            value = globals()[name] = getattr(import_module(f"tunesmith.{home}"), name)
+            return value
     if name == "__version__":
-        return _version("tunesmith")
+        return import_module("importlib.metadata").version("tunesmith")
     msg = f"module 'tunesmith' has no attribute {name!r}"
     raise AttributeError(msg)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

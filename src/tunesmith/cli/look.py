@@ -142,7 +142,7 @@ def trials_command(
 @storage_option
 @format_option("table", "json")
 def best_command(study: str, form: str | None, storage: str | None, output: str) -> None:
-    r"""Give the best trial's values.
+    """Give the best trial's values.
 
     \b
     python train.py $(tunesmith best @ --as args)

@@ -115,7 +115,7 @@ def run_command(
     quiet: int,
     **options: object,
 ) -> int:
-    r"""Tune a program, described by FILE or by options.
+    """Tune a program, described by FILE or by options.
 
     \b
     tunesmith run tune.yaml

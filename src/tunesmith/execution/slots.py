@@ -93,7 +93,8 @@ class Slots:
 def visible_gpus(environment: Mapping[str, str] = os.environ) -> list[str]:
     """Return the GPUs that this process may use: those it was shown, or else all there are."""
     if (shown := environment.get("CUDA_VISIBLE_DEVICES")) is not None:
-        return [gpu for gpu in shown.split(",") if gpu.strip() not in ("", "-1")]
+        gpus = [gpu.strip() for gpu in shown.split(",")]
+        return [gpu for gpu in gpus if gpu not in ("", "-1")]
     if shutil.which("nvidia-smi") is None:
         return []
     try:
