@@ -13,7 +13,7 @@ from tunesmith.cli.console import out, say
 from tunesmith.cli.names import find, find_study, find_trial
 from tunesmith.cli.options import storage_option, study_argument
 from tunesmith.cli.require import Requirement
-from tunesmith.errors import Problem, SpecError, StateError
+from tunesmith.errors import StateError
 from tunesmith.execution import study_directory
 from tunesmith.model import FINAL, StudyState, TrialState
 from tunesmith.reporting import counts_text, json_text, trial_document
@@ -222,9 +222,8 @@ def delete_command(study: str, yes: bool, storage: str | None) -> None:
         raise StateError(msg)
     if not yes:
         if not sys.stdin.isatty():
-            raise SpecError(
-                [Problem("E130", f"Deleting {name!r} needs --yes where nobody can be asked.")]
-            )
+            msg = f"Deleting {name!r} needs --yes where nobody can be asked."
+            raise click.UsageError(msg)
         click.confirm(
             f"Delete study {name} with {summary.record.size} trials?", abort=True, err=True
         )

@@ -11,10 +11,10 @@ import numpy as np
 def spirals(rng: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray]:
     """Return ``count`` points ``(n, 2)`` on two spirals, and which one each is on ``(n,)``."""
     label = rng.integers(0, 2, count)
-    turn = rng.uniform(0.3, 2.2, count) * np.pi
+    turn = rng.uniform(0.3, 4.0, count) * np.pi
     angle = turn + label * np.pi
-    points = np.column_stack([turn * np.cos(angle), turn * np.sin(angle)]) / (2 * np.pi)
-    return points + rng.normal(0, 0.03, points.shape), label
+    points = np.column_stack([turn * np.cos(angle), turn * np.sin(angle)]) / (4 * np.pi)
+    return points + rng.normal(0, 0.02, points.shape), label
 
 
 def main() -> None:
@@ -30,7 +30,7 @@ def main() -> None:
     rng = np.random.default_rng(0)
     x, y = spirals(rng, 600)
     x_test, y_test = spirals(rng, 300)
-    w1, b1 = rng.normal(0, 3.0, (2, args.units)), rng.normal(0, 1.0, args.units)
+    w1, b1 = rng.normal(0, 4.0, (2, args.units)), rng.normal(0, 1.0, args.units)
     w2, b2 = rng.normal(0, 1 / np.sqrt(args.units), args.units), 0.0
     relu = args.activation == "relu"
     for epoch in range(1, args.epochs + 1):

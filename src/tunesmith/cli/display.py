@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Self
 
 from tunesmith.cli.console import say
 from tunesmith.cli.follow import Follower
-from tunesmith.model import StudySummary, Trial, TrialState
+from tunesmith.model import StudyState, StudySummary, Trial, TrialState
 from tunesmith.reporting import assignments, counts_text, duration, goal_text, number
 from tunesmith.storage import files_root
 from tunesmith.study import Study
@@ -27,6 +27,7 @@ __all__ = ["LiveDisplay", "PlainDisplay"]
 
 _HEARTBEAT_S = 60.0
 _RUNNING_SHOWN = 8
+_PARAMETERS_SHOWN = 8
 _ENDED_SHOWN = 4
 _STYLES = {
     TrialState.COMPLETED: "green",
@@ -118,6 +119,13 @@ def _head(study: Study) -> str:
     )
 
 
+def _space_line(study: Study) -> str:
+    names = list(study.space)
+    shown = [f"{name} {study.space.describe(name)}" for name in names[:_PARAMETERS_SHOWN]]
+    more = [f"{len(names) - len(shown)} more"] if len(names) > len(shown) else []
+    return " · ".join(shown + more)
+
+
 def _finish(study: Study, progress: _Progress) -> StudySummary:
     study.refresh()
     summary = study.storage.summary(study.name)
@@ -150,6 +158,7 @@ class PlainDisplay:
         spec = self._study.spec
         trials = spec.max_trials or self._study.space.size
         self.note(f"{self._study.name} started, {trials} trials, {spec.parallel_trials} parallel")
+        self.note(_space_line(self._study))
         for thread in self._threads:
             thread.start()
         return self
@@ -200,7 +209,11 @@ class PlainDisplay:
     def _live(self) -> None:
         while not self._over.wait(_HEARTBEAT_S):
             running = self._study.history.count(TrialState.RUNNING)
-            self._line(f"{self._progress.of_total()}, {running} running{self._progress.left()}")
+            state = self._study.record.state
+            paused = "" if state is StudyState.ACTIVE else f", {state}"
+            self._line(
+                f"{self._progress.of_total()}, {running} running{paused}{self._progress.left()}"
+            )
 
     def _follow(self) -> None:
         assert self._follower is not None
@@ -229,6 +242,7 @@ class LiveDisplay:
 
     def __enter__(self) -> Self:
         say(_head(self._study))
+        say(_space_line(self._study))
         say(f"files {files_root(self._study.storage.url) / 'trials' / self._study.name}")
         self._live.start()
         return self
@@ -299,6 +313,8 @@ class LiveDisplay:
         text = Text(f" {self._progress.of_total()} ")
         text.append("█" * filled, "green").append("·" * (28 - filled), "dim")
         text.append(f"  {counts_text(counts)}")
+        if self._study.record.state is not StudyState.ACTIVE:
+            text.append(f"  {self._study.record.state}", "yellow")
         text.append(f"   {duration(self._progress.elapsed_s)}{self._progress.left()}", "dim")
         return text
 

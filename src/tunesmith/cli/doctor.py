@@ -23,7 +23,6 @@ __all__ = ["completion_command", "doctor_command"]
 
 _PARTS = (
     "numpy",
-    "scipy",
     "SQLAlchemy",
     "alembic",
     "PyYAML",

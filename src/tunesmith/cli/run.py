@@ -136,6 +136,10 @@ def run_command(
         spec, name=name, storage=opened, command=shlex.join(program.command), lease_s=LEASE_S
     )
     study.continue_up_to(spec.max_trials)
+    if study.record.state is StudyState.FINISHED and not as_json:
+        say(repr(study))
+        say(f"More trials: tunesmith set {name} trials=+10, or a larger max_trials. Anew: --new.")
+        return _exit_status(study, _Signals(), requirement)
     return _tune(study, program, requirement, as_json=as_json, verbose=verbose, quiet=quiet)
 
 
@@ -366,7 +370,12 @@ def _exit_status(study: Study, signals: _Signals, requirement: Requirement | Non
         say(f"tunesmith: nothing is lost; go on with: {again}")
         return Exit.TERMINATED if signals.terminated else Exit.INTERRUPTED
     if summary.record.state is StudyState.FAILED or (summary.best is None and summary.done):
-        say(f"tunesmith: no luck: tunesmith logs {study.name} --errors")
+        why = (
+            summary.record.reason
+            if summary.record.state is StudyState.FAILED
+            else "no trial succeeded"
+        )
+        say(f"tunesmith: {why}; see: tunesmith logs {study.name} --errors")
         return Exit.STUDY_FAILED
     if requirement is not None and not requirement.holds(summary):
         say(f"tunesmith: ended without meeting --require {requirement}")

@@ -23,8 +23,10 @@ class History:
         self._open: dict[int, Trial] = {}
         self.update(trials)
 
-    def update(self, trials: Iterable[Trial]) -> None:
-        """Take in new and changed trials; new ones in the order of their numbers."""
+    def update(self, trials: Iterable[Trial], spec: StudySpec | None = None) -> None:
+        """Take in new and changed trials, new ones in the order of their numbers, and a changed budget."""
+        if spec is not None:
+            self._spec = spec
         for trial in trials:
             if trial.number <= len(self._trials):
                 self._counts[self._trials[trial.number - 1].state] -= 1
@@ -41,7 +43,7 @@ class History:
 
     @property
     def spec(self) -> StudySpec:
-        """What the study is."""
+        """What the study is, with the budget in force."""
         return self._spec
 
     @property

@@ -10,10 +10,12 @@ __all__ = ["best_trial", "loss", "select_measurement"]
 
 
 def loss(trial: Trial, objective: Objective) -> float | None:
-    """Return the trial's objective turned so that smaller is better; None if it does not count."""
-    if not trial.counts or objective.metric not in trial.metrics:
-        return None
-    return objective.loss(trial.metrics[objective.metric])
+    """Return the trial's objective turned so that smaller is better; None if it does not count.
+
+    A value that is not finite does not count.
+    """
+    value = trial.metrics.get(objective.metric, math.nan) if trial.counts else math.nan
+    return objective.loss(value) if math.isfinite(value) else None
 
 
 def best_trial(trials: Iterable[Trial], objective: Objective) -> Trial | None:
@@ -30,8 +32,8 @@ def select_measurement(measurements: Sequence[Measurement], spec: StudySpec) -> 
     """Return the measurement that counts for the trial, by the study's rule; None if there is none.
 
     The first objective decides the step. Every other metric is given with its value at that step,
-    or else its latest before it, or else its first after it. Steps where the objective is nan are
-    passed over, unless it is nan everywhere.
+    or else its latest before it, or else its first after it. The best, the least and the greatest
+    value are sought among those that are not nan; the last is the last, whatever it is.
     """
     objective = spec.objective
     curve = sorted((m for m in measurements if objective.metric in m.metrics), key=lambda m: m.step)

@@ -29,9 +29,11 @@ def _fault(message: str) -> SpecError:
 
 def check_metric_name(name: str) -> None:
     """Raise `SpecError` unless ``name`` can name a metric: visible, and without ``=`` or blanks."""
-    if not name or any(c.isspace() or c == "=" or not c.isprintable() for c in name):
+    if not 0 < len(name) <= 200 or any(
+        c.isspace() or c == "=" or not c.isprintable() for c in name
+    ):
         raise _fault(
-            f"A metric's name can't be {name!r}. Use letters, digits, '_', '-', '.' and '/'."
+            f"A metric's name can't be {name!r}. Use up to 200 letters, digits, '_', '-', '.' and '/'."
         )
 
 
@@ -107,13 +109,16 @@ class StudySpec:
         if self.measurement not in get_args(Selection):
             wanted = ", ".join(get_args(Selection))
             raise _fault(f"measurement is one of {wanted}; given {self.measurement!r}.")
-        for point in self.initial:
-            self.space.complete(point)
+        object.__setattr__(self, "initial", tuple(map(self._canonical, self.initial)))
 
     @property
     def objective(self) -> Objective:
         """The first objective, which searchers optimise."""
         return self.objectives[0]
+
+    def _canonical(self, point: Mapping[str, Value]) -> Mapping[str, Value]:
+        completed = self.space.complete(point)
+        return {name: completed[name] for name in point}
 
     def differences(self, other: "StudySpec") -> list[str]:
         """Return one sentence for each difference in space or objectives: old is self, new is other."""

@@ -73,21 +73,24 @@ def study_document(summary: StudySummary) -> Document:
 def trial_record(trial: Trial, spec: StudySpec) -> Document:
     """Return one trial as one flat row: parameters and metrics beside number and state.
 
-    A metric that is called like a parameter or a column gets ``metric.`` in front.
+    A parameter that is called like a column gets ``parameter.`` in front, and a metric that is
+    called like a column or a parameter gets ``metric.``.
     """
-    row: Document = {"number": trial.number, "state": trial.state.value}
-    for name in spec.space:
-        row[name if name not in row else f"parameter.{name}"] = trial.values.get(name)
-    for metric in _metric_names(trial.metrics, spec):
-        row[metric if metric not in row else f"metric.{metric}"] = trial.metrics.get(metric)
     duration = None
     if trial.started is not None and trial.finished is not None:
         duration = trial.finished - trial.started
+    first = {"number": trial.number, "state": trial.state.value}
     more = {"attempt": trial.attempt, "reason": trial.reason, "origin": trial.origin}
     times = {"started": iso_time(trial.started), "finished": iso_time(trial.finished)}
-    for name, value in {**more, **times, "duration_s": duration}.items():
-        row.setdefault(name, value)
-    return row
+    last = {**more, **times, "duration_s": duration}
+    columns = {*first, *last}
+    row: Document = dict(first)
+    for name in spec.space:
+        row[name if name not in columns else f"parameter.{name}"] = trial.values.get(name)
+    for metric in _metric_names(trial.metrics, spec):
+        free = metric not in columns and metric not in spec.space
+        row[metric if free else f"metric.{metric}"] = trial.metrics.get(metric)
+    return row | last
 
 
 def _metric_names(metrics: Mapping[str, float], spec: StudySpec) -> Sequence[str]:

@@ -80,8 +80,14 @@ class Storage(Protocol):
         """Delete a study, its trials and their measurements."""
         ...
 
-    def set_state(self, study: str, state: StudyState, reason: str = "") -> None:
-        """Set whether the study asks for more trials, and why."""
+    def set_state(
+        self, study: str, state: StudyState, reason: str = "", *, at: int | None = None
+    ) -> None:
+        """Set whether the study asks for more trials, and why.
+
+        Raises:
+            ConflictError: ``at`` is given, and the study has changed since that revision.
+        """
         ...
 
     def set_budget(
@@ -134,11 +140,12 @@ class Storage(Protocol):
         measurements: Sequence[Measurement],
         *,
         superseded: frozenset[str] = frozenset(),
+        claim: Claim | None = None,
     ) -> str:
         """Store measurements; return why a person wants the trial stopped, or ``""``.
 
         A metric is stored once per step: a repetition changes nothing. What the attempt stored of
-        the ``superseded`` metrics is forgotten first.
+        the ``superseded`` metrics is forgotten first. The trial's lease begins anew for ``claim``.
         """
         ...
 
@@ -164,11 +171,19 @@ class Storage(Protocol):
     def requeue(
         self, study: str, number: int, attempt: int, reason: str, *, fault: bool = False
     ) -> None:
-        """Put a running trial back in the queue; ``fault`` counts it against the allowed retries."""
+        """Put a running trial back in the queue; ``fault`` counts it against the allowed retries.
+
+        A trial that a person wants stopped is cancelled instead; so it is when its lease ran out.
+        """
         ...
 
     def retry(self, study: str, number: int) -> None:
-        """Put an ended trial back in the queue; raise `StateError` if its state does not allow it."""
+        """Put an ended trial back in the queue.
+
+        Raises:
+            StateError: it has not ended, or was completed.
+            StudyEnded: it was cancelled, and the study has ``max_trials`` others by now.
+        """
         ...
 
     def request_stop(self, study: str, number: int, reason: str) -> Trial:

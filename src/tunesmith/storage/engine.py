@@ -2,15 +2,20 @@
 
 import fcntl
 import hashlib
+import os
 import random
 import sqlite3
+import threading
 import time
+import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
+from typing import IO
 
 from sqlalchemy import Connection, Engine, create_engine, event, insert, inspect, select
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import StaticPool
 
 from tunesmith.errors import StorageError
@@ -19,6 +24,7 @@ from tunesmith.storage import schema
 __all__ = ["Database"]
 
 _BUSY_S = 60.0  # longer than any of our transactions by four orders of magnitude
+_PATIENCE_S = 5.0  # longer than a searcher thinks
 
 
 class Database:
@@ -26,9 +32,16 @@ class Database:
 
     def __init__(self, url: str, *, create: bool) -> None:
         self.url = url
-        path = url.partition(":///")[2] if url.startswith("sqlite") else ""
-        self._in_memory = url.startswith("sqlite") and path in ("", ":memory:")
+        sqlite = url.startswith("sqlite")
+        path = url.partition(":///")[2].partition("?")[0] if sqlite else ""
+        self._in_memory = sqlite and path in ("", ":memory:")
         self._path = Path(path) if path and not self._in_memory else None
+        # SQLite has one writer at a time: threads queue up here rather than poll for its lock. A
+        # database in memory is one connection, which holds one transaction, so readers queue too.
+        one_at_a_time = threading.Lock()
+        free: AbstractContextManager[object] = nullcontext()
+        self._write_turn = one_at_a_time if sqlite else free
+        self._read_turn = one_at_a_time if self._in_memory else free
         if self._path is not None:
             self._prepare_file(self._path, create=create)
         with self._faults():
@@ -38,7 +51,12 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """Give a connection that sees one state of the database throughout."""
-        with self._faults(), self._engine.connect() as connection, connection.begin():
+        with (
+            self._faults(),
+            self._read_turn,
+            self._engine.connect() as connection,
+            connection.begin(),
+        ):
             yield connection
 
     @contextmanager
@@ -51,6 +69,7 @@ class Database:
         options = {"tunesmith_write": "durable" if durable else "yes"}
         with (
             self._faults(),
+            self._write_turn,
             self._engine.connect() as connection,
             connection.execution_options(**options).begin(),
         ):
@@ -60,7 +79,7 @@ class Database:
     def alone(self, topic: str) -> Iterator[None]:
         """Let one thread of one process on this machine in at a time, where files can be locked.
 
-        The kernel queues who waits and lets go of who dies.
+        Who dies lets go; who is suspended, or thinks for very long, is not waited for.
         """
         if self._path is None:
             yield
@@ -68,11 +87,11 @@ class Database:
         name = hashlib.sha256(topic.encode()).hexdigest()[:12]
         try:
             lock = self._path.with_name(f"{self._path.name}-{name}.lock").open("ab")
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        except OSError:  # a disk that can't lock, or is read-only: then all may come in
+        except OSError:  # a read-only disk: then all may come in
             yield
             return
         with lock:
+            _wait_for(lock)
             yield
 
     def close(self) -> None:
@@ -101,12 +120,14 @@ class Database:
             if self._in_memory:
                 engine = create_engine("sqlite://", poolclass=StaticPool, connect_args=arguments)
             else:
-                engine = create_engine(self.url, connect_args=arguments)
+                engine = create_engine(self.url, connect_args=arguments, pool_size=0)  # no bound
         except (ArgumentError, NoSuchModuleError, ImportError) as error:
             msg = f"Can't open the storage {self.url}: {error}"
             raise StorageError(msg) from error
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
+        if not self._in_memory:
+            _close_before_forks(engine)
         return engine
 
     def _prepare_tables(self) -> None:
@@ -132,6 +153,9 @@ class Database:
         except (DBAPIError, sqlite3.Error) as error:
             cause = error.orig if isinstance(error, DBAPIError) else error
             raise StorageError(_explain(str(cause), self.url)) from error
+        except PoolTimeoutError as error:
+            msg = f"The storage {self.url} gave no connection in time: too many threads share it."
+            raise StorageError(msg) from error
         except OSError as error:
             msg = f"The storage {self.url} failed: {error}"
             raise StorageError(msg) from error
@@ -187,6 +211,31 @@ def _begin_immediate(driver: sqlite3.Connection) -> None:
                 return
     finally:
         driver.execute(f"PRAGMA busy_timeout={_BUSY_S * 1000:.0f}")
+
+
+def _wait_for(lock: IO[bytes]) -> None:
+    """Wait for the lock of a file, until it would be better to go on without."""
+    deadline = time.monotonic() + _PATIENCE_S
+    while time.monotonic() < deadline:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(random.uniform(0.0002, 0.002))  # noqa: S311 - only to keep out of step
+        except OSError:  # a disk that can't lock
+            return
+        else:
+            return
+
+
+def _close_before_forks(engine: Engine) -> None:
+    """Close idle connections before a fork: a connection used on both sides damages the database."""
+    still_there = weakref.ref(engine)
+
+    def close() -> None:
+        if (engine := still_there()) is not None:
+            engine.dispose()
+
+    os.register_at_fork(before=close)
 
 
 def _explain(cause: str, url: str) -> str:

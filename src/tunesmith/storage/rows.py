@@ -23,6 +23,7 @@ __all__ = [
     "measurement_rows",
     "measurements_from_rows",
     "record_from_row",
+    "storable",
     "trial_from_row",
 ]
 
@@ -32,6 +33,11 @@ _STATES = {state.value: state for state in TrialState}
 def dump(data: object) -> str:
     """Return compact JSON; names keep their alphabet, nan and inf stand by name."""
     return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+
+
+def storable(text: str) -> str:
+    """Return ``text`` without what no database takes: half surrogates and NUL become ``?``."""
+    return text.encode("utf-8", "replace").decode().replace("\0", "?")
 
 
 def record_from_row(row: Row[Any]) -> StudyRecord:

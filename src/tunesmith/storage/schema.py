@@ -83,7 +83,7 @@ measurement = Table(
 )
 
 version = Table(
-    "alembic_version",
+    "tunesmith_version",  # not Alembic's own name: MLflow, Optuna and others may share the database
     MetaData(),
     Column("version_num", String(32), primary_key=True, nullable=False),
 )

@@ -6,7 +6,6 @@ of their revisions: who reads "what changed since r" misses nothing, and no tria
 """
 
 import json
-import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -18,6 +17,7 @@ from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select,
 
 from tunesmith.errors import ConflictError, LeaseLostError, NotFoundError, StateError, StudyEnded
 from tunesmith.model import (
+    FINAL,
     MOVES,
     Measurement,
     Objective,
@@ -37,6 +37,7 @@ from tunesmith.storage.rows import (
     measurement_rows,
     measurements_from_rows,
     record_from_row,
+    storable,
     trial_from_row,
 )
 from tunesmith.storage.schema import measurement, study, trial
@@ -78,6 +79,8 @@ _KNOWN = select(measurement.c.metric, measurement.c.step).where(
     measurement.c.study_id == bindparam("sid"),
     measurement.c.number == bindparam("n"),
     measurement.c.attempt == bindparam("a"),
+    measurement.c.metric.in_(bindparam("metrics", expanding=True)),
+    measurement.c.step.between(bindparam("first"), bindparam("last")),
 )
 _SET_TRIAL = update(trial).where(
     trial.c.study_id == bindparam("sid"), trial.c.number == bindparam("n")
@@ -193,10 +196,15 @@ class SqlStorage:
                 connection.execute(delete(table).where(table.c.study_id == locked.id))
             connection.execute(delete(study).where(study.c.id == locked.id))
 
-    def set_state(self, study: str, state: StudyState, reason: str = "") -> None:
+    def set_state(
+        self, study: str, state: StudyState, reason: str = "", *, at: int | None = None
+    ) -> None:
         """Set whether the study asks for more trials, and why."""
         with self._write(study, durable=True) as (connection, locked):
-            _set_study(connection, locked, state=state, reason=reason)
+            if at is not None and locked.revision != at + 1:
+                msg = f"Study {study!r} has changed since revision {at}."
+                raise ConflictError(msg)
+            _set_study(connection, locked, state=state, reason=storable(reason))
 
     def set_budget(
         self, study: str, *, max_trials: int | None = None, parallel_trials: int | None = None
@@ -259,10 +267,13 @@ class SqlStorage:
         now = self._clock()
         with self._write(study) as (connection, locked):
             row = connection.execute(_QUEUED, {"sid": locked.id}).first()
-            if row is None:
+            while row is None:
                 row = connection.execute(_EXPIRED, {"sid": locked.id, "now": now}).first()
-            if row is None:
-                return None
+                if row is None:
+                    return None
+                if row.stop_requested:  # what a person wants stopped does not start again
+                    _cancel(connection, locked, row, row.stop_requested, now)
+                    row = None
             return _set_trial(
                 connection,
                 locked,
@@ -299,11 +310,15 @@ class SqlStorage:
         measurements: Sequence[Measurement],
         *,
         superseded: frozenset[str] = frozenset(),
+        claim: Claim | None = None,
     ) -> str:
         """Store measurements; return why a person wants the trial stopped, or ``""``."""
         with self._write(study) as (connection, locked):
             row = _held(connection, locked, number, attempt)
-            key = {"sid": locked.id, "n": number, "a": attempt}
+            if claim is not None:
+                until = _lease_end(claim, self._clock())
+                key = {"sid": locked.id, "n": number}
+                connection.execute(_SET_TRIAL, {**key, "lease_until": until})
             if superseded:
                 connection.execute(
                     delete(measurement).where(
@@ -313,7 +328,7 @@ class SqlStorage:
                         measurement.c.metric.in_(sorted(superseded)),
                     )
                 )
-            known = [(metric, step) for metric, step in connection.execute(_KNOWN, key)]
+            known = _known(connection, locked, number, attempt, measurements)
             columns = {"study_id": locked.id, "number": number, "attempt": attempt}
             if rows := measurement_rows(columns, measurements, known):
                 connection.execute(_ADD_MEASUREMENT, rows)
@@ -331,6 +346,9 @@ class SqlStorage:
         reason: str = "",
     ) -> Trial:
         """Move a running trial to a final state; a second delivery of the same end changes nothing."""
+        if state not in FINAL:
+            msg = f"A trial does not end as {state}, but as one of {', '.join(sorted(FINAL))}."
+            raise StateError(msg)
         with self._write(study, durable=True) as (connection, locked):
             row = self._trial_row(connection, locked.id, study, number)
             if row.attempt == attempt and row.state == state:
@@ -343,12 +361,12 @@ class SqlStorage:
                 state=state,
                 metrics=dump(dict(metrics)),
                 step=step,
-                reason=reason,
+                reason=storable(reason),
                 lease_until=None,
                 finished=self._clock(),
             )
             rank = loss(ended, Objective(**json.loads(locked.spec)["objectives"][0]))
-            if rank is not None and math.isfinite(rank):
+            if rank is not None:
                 connection.execute(_SET_TRIAL, {"sid": locked.id, "n": number, "loss": rank})
             return ended
 
@@ -358,7 +376,11 @@ class SqlStorage:
         """Put a running trial back in the queue; ``fault`` counts it against the allowed retries."""
         with self._write(study, durable=True) as (connection, locked):
             row = _held(connection, locked, number, attempt)
+            if row.stop_requested:  # what a person wants stopped does not start again
+                _cancel(connection, locked, row, row.stop_requested, self._clock())
+                return
             faults = row.faults + 1 if fault else row.faults
+            reason = storable(reason)
             _set_trial(connection, locked, row, **_BACK_IN_QUEUE, reason=reason, faults=faults)
 
     def retry(self, study: str, number: int) -> None:
@@ -368,6 +390,11 @@ class SqlStorage:
             if row.state == TrialState.RUNNING:
                 msg = f"Trial {number} is running. Stop it first, or wait for its end."
                 raise StateError(msg)
+            if row.state not in FINAL:
+                msg = f"Trial {number} is {row.state}: it has not ended yet."
+                raise StateError(msg)
+            if row.state == TrialState.CANCELLED:  # it was not counted, and will be again
+                _refuse_more_than_budget(connection, locked, 1)
             _set_trial(
                 connection,
                 locked,
@@ -386,11 +413,10 @@ class SqlStorage:
         with self._write(study, durable=True) as (connection, locked):
             row = self._trial_row(connection, locked.id, study, number)
             if row.state == TrialState.RUNNING:
-                return _set_trial(connection, locked, row, stop_requested=reason)
-            state = TrialState.CANCELLED
-            return _set_trial(
-                connection, locked, row, state=state, reason=reason, finished=self._clock()
-            )
+                return _set_trial(connection, locked, row, stop_requested=storable(reason))
+            if row.state == TrialState.CANCELLED:
+                return trial_from_row(row)
+            return _cancel(connection, locked, row, reason, self._clock())
 
     # Reading
 
@@ -535,6 +561,37 @@ def _set_trial(connection: Connection, locked: _Locked, row: Row[Any], **changes
     connection.execute(_SET_TRIAL, {"sid": locked.id, "n": row.number, **changes})
     after = connection.execute(_TRIAL, {"sid": locked.id, "n": row.number}).one()
     return trial_from_row(after)
+
+
+def _cancel(
+    connection: Connection, locked: _Locked, row: Row[Any], reason: str, now: float
+) -> Trial:
+    return _set_trial(
+        connection,
+        locked,
+        row,
+        state=TrialState.CANCELLED,
+        reason=storable(reason),
+        lease_until=None,
+        finished=now,
+    )
+
+
+def _known(
+    connection: Connection,
+    locked: _Locked,
+    number: int,
+    attempt: int,
+    measurements: Sequence[Measurement],
+) -> Sequence[tuple[str, int]]:
+    """Return the metrics and steps of the attempt that are stored already, near the given ones."""
+    metrics = sorted({metric for m in measurements for metric in m.metrics})
+    if not metrics:
+        return ()
+    steps = [m.step for m in measurements]
+    key = {"sid": locked.id, "n": number, "a": attempt}
+    near = {"metrics": metrics, "first": min(steps), "last": max(steps)}
+    return [(metric, step) for metric, step in connection.execute(_KNOWN, key | near)]
 
 
 def _set_study(connection: Connection, locked: _Locked, **changes: object) -> None:

@@ -72,7 +72,8 @@ class Study:
         initial: Points to try first, each with values for some or all parameters.
         worker: A name for who asks, unique among all; made up if None.
         lease_s: Seconds after which an asked trial that was neither reported, renewed nor told is
-            given to others. None: when the asking process dies, noticed on the same machine.
+            given to others. None: when the asking process dies, noticed on the same machine
+            (from a made-up name: with a ``worker`` of your own, set this).
 
     Raises:
         SpaceError: a fault in the space or an initial point.
@@ -174,6 +175,7 @@ class Study:
         self._claim = Claim(worker or own_name(), lease_s)
         self._lock = threading.RLock()
         self._look_for_dead_at = 0.0
+        self._exhausted = False  # once true it stays so: points are never given back
 
     def __enter__(self) -> Self:
         return self
@@ -248,7 +250,7 @@ class Study:
             changes = self.storage.changes(self.name, self._revision)
             self._record = changes.record
             self._revision = changes.record.revision
-            self._history.update(changes.trials)
+            self._history.update(changes.trials, self._record.spec)
             return changes.trials
 
     def __repr__(self) -> str:
@@ -273,10 +275,11 @@ class Study:
         Raises:
             StudyEnded: there is nothing more to run; the message says why.
         """
+        wanted = 1 if count is None else count
         taken: list[Trial] = []
         try:
-            while len(taken) < (count or 1):
-                taken.extend(self._take((count or 1) - len(taken)))
+            while len(taken) < wanted:
+                taken.extend(self._take(wanted - len(taken)))
         except StudyEnded:
             if not taken:
                 raise
@@ -305,8 +308,9 @@ class Study:
     ) -> str:
         """Store measurements at once; see `report` and `Storage.report`."""
         held = self._held(trial)
+        claim = None if self._claim.lease_s is None else self._claim
         return self.storage.report(
-            self.name, held.number, held.attempt, measurements, superseded=superseded
+            self.name, held.number, held.attempt, measurements, superseded=superseded, claim=claim
         )
 
     def tell(
@@ -365,7 +369,7 @@ class Study:
         held = self._held(trial)
         final = Measurement(0, metrics) if metrics else self._selected(held)
         metric = self.spec.objective.metric
-        if final is None:
+        if final is None or metric not in final.metrics:
             return self.fail(held, missing or f"it never reported {metric!r}")
         if not math.isfinite(final.metrics[metric]):
             at = "" if metrics else f" at step {final.step}"
@@ -468,7 +472,9 @@ class Study:
         limit = self.spec.max_trials
         if max_trials is not None and limit is not None and max_trials > limit:
             self.set_budget(max_trials=max_trials)
-        if self._record.state not in (StudyState.ACTIVE, StudyState.FINISHED):
+        state = self._record.state
+        ended = state is StudyState.FINISHED and not self._history.open
+        if state is not StudyState.ACTIVE and not ended:
             self.resume()
 
     def set_budget(
@@ -493,10 +499,13 @@ class Study:
                 if waiting is not None:
                     return [waiting]
             count = min(count, self._budget_left())
-            suggestions = self._suggest(count)
+            suggestions = () if self._exhausted else self._suggest(count)
+            if not suggestions and not self._exhausted:
+                self._exhausted = True
+                return ()  # once more, with a look for the dead
             if not suggestions:
-                self._settle(exhausted=True)
-                msg = f"Study {self.name!r} is exhausted: {self._exhausted()}."
+                self._settle()
+                msg = f"Study {self.name!r} is exhausted: {self._nothing_new()}."
                 raise StudyEnded(msg)
             try:
                 after = len(self._history.trials)
@@ -508,7 +517,14 @@ class Study:
             self._history.update(added)
             return added
 
-    def _exhausted(self) -> str:
+    def _nothing_new(self) -> str:
+        """Return why the study has no new points to try; ``""`` while it may have some."""
+        limit = self.spec.max_trials
+        counted = len(self._history.trials) - self._history.count(TrialState.CANCELLED)
+        if limit is not None and counted >= limit:
+            return f"all {limit} trials have ended"
+        if not self._exhausted:
+            return ""
         size = self.space.size
         if size is None:
             return f"{self.spec.algorithm.name} has no more points to try"
@@ -538,13 +554,12 @@ class Study:
         if self._history.count(TrialState.QUEUED):
             return True
         # A lease read long ago may have been renewed since; the storage knows, so ask it.
-        return any(
-            t.lease_until is not None and t.worker != self.worker for t in self._history.open
-        )
+        now = time.time()
+        return any(t.lease_until is not None and t.lease_until < now for t in self._history.open)
 
     def _free_trials_of_the_dead(self) -> None:
         """Put back the trials whose worker died on this machine, without waiting for their leases."""
-        if time.monotonic() < self._look_for_dead_at:
+        if time.monotonic() < self._look_for_dead_at and not self._nothing_new():
             return
         self._look_for_dead_at = time.monotonic() + _LOOK_FOR_DEAD_S
         workers = {t.worker for t in self._history.open if t.state is TrialState.RUNNING}
@@ -589,35 +604,34 @@ class Study:
             reason=reason,
         )
         self._tell_observers(ended)
-        limit = self.spec.max_trials
-        if state is TrialState.FAILED or (limit is not None and len(self._history.trials) >= limit):
+        if state is TrialState.FAILED or self._nothing_new():
             with self._lock:
                 self.refresh()
+                if state is TrialState.FAILED:
+                    self._give_up_after_failures()
                 self._settle()
         return ended
 
-    def _settle(self, *, exhausted: bool = False) -> None:
-        """Mark the study as failed, or as finished once everything it may try has ended."""
-        if self._record.state is not StudyState.ACTIVE:
-            return
+    def _give_up_after_failures(self) -> None:
         failed, bound = self._history.count(TrialState.FAILED), self.spec.max_failed_trials
-        if bound is not None and failed > bound:
-            reason = f"{failed} trials failed, more than max_failed_trials ({bound})"
-            self.storage.set_state(self.name, StudyState.FAILED, reason)
+        if self._record.state is StudyState.ACTIVE and bound is not None and failed > bound:
+            self.give_up(f"{failed} trials failed, more than max_failed_trials ({bound})")
+
+    def _settle(self) -> None:
+        """Mark the study as finished once everything it may try has ended."""
+        while (
+            self._record.state is StudyState.ACTIVE
+            and not self._history.open
+            and (reason := self._nothing_new())
+        ):
+            try:
+                state = StudyState.FINISHED
+                self.storage.set_state(self.name, state, reason, at=self._record.revision)
+            except (
+                ConflictError
+            ):  # somebody may have queued a trial or raised the budget: look again
+                pass
             self.refresh()
-            return
-        if self._history.open:
-            return
-        limit = self.spec.max_trials
-        cancelled = self._history.count(TrialState.CANCELLED)
-        if limit is not None and len(self._history.trials) - cancelled >= limit:
-            reason = f"all {limit} trials have ended"
-        elif exhausted:
-            reason = self._exhausted()
-        else:
-            return
-        self.storage.set_state(self.name, StudyState.FINISHED, reason)
-        self.refresh()
 
     def _reopen(self) -> None:
         """Let a study that had finished or failed go on, now that there is more to do."""
@@ -634,10 +648,13 @@ class Study:
 
 def check_step(step: object) -> int:
     """Return ``step`` as an int; raise `MetricError` unless it is a whole number from 0."""
-    number = getattr(step, "item", lambda: step)()
+    try:
+        number = getattr(step, "item", lambda: step)()
+    except (TypeError, ValueError):  # an array of several
+        number = None
     if isinstance(number, float) and number.is_integer():
         number = int(number)
-    if isinstance(number, bool) or not isinstance(number, int) or number < 0:
+    if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < 2**63:
         msg = f"A step is a whole number from 0; given {step!r}."
         raise MetricError(msg)
     return number
@@ -658,7 +675,7 @@ def _check_value(name: str, value: object) -> float:
         if isinstance(number, str | bytes | complex):
             raise TypeError
         return float(cast("float", number))
-    except (TypeError, ValueError, OverflowError):
+    except (TypeError, ValueError, OverflowError, RuntimeError):  # the last is PyTorch's
         msg = f"The metric {name!r} is a number; given {value!r}."
         raise MetricError(msg) from None
 
@@ -673,16 +690,31 @@ def _make_or_continue(
     storage: Storage, name: str | None, spec: StudySpec, command: str
 ) -> StudyRecord:
     if name is None:
-        taken = set(storage.study_names())
-        name = next(n for i in count(1) if (n := f"study-{i}") not in taken)
+        return _make_unnamed(storage, spec, command)
     try:
         return storage.create_study(name, spec, command=command)
     except ConflictError:
         record = storage.study(name)
     if differences := record.spec.differences(spec):
-        msg = "\n  ".join([f"Study {name!r} exists with another space or metric:", *differences])
+        msg = "\n  ".join(
+            [
+                f"Study {name!r} exists with another space or metric:",
+                *differences,
+                "Take another name, or delete the old study, or put back what was.",
+            ]
+        )
         raise MismatchError(msg)
     return record
+
+
+def _make_unnamed(storage: Storage, spec: StudySpec, command: str) -> StudyRecord:
+    while True:
+        taken = set(storage.study_names())
+        name = next(n for i in count(1) if (n := f"study-{i}") not in taken)
+        try:
+            return storage.create_study(name, spec, command=command)
+        except ConflictError:  # somebody else took it just now
+            continue
 
 
 def _number(trial: Trial | int) -> int:

@@ -33,9 +33,13 @@ def is_dead(name: str) -> bool:
 def _place() -> str:
     try:
         machine = Path("/etc/machine-id").read_text().strip()
+    except OSError:
+        machine = f"{uuid.getnode():x}"
+    try:
+        # Containers may share all else, yet can't see each other's processes.
         namespace = os.readlink("/proc/self/ns/pid")  # noqa: PTH115 - not a path
     except OSError:
-        machine, namespace = f"{uuid.getnode():x}", ""
+        namespace = ""
     text = f"{machine} {platform.node()} {namespace}"
     return hashlib.sha256(text.encode()).hexdigest()[:10]
 

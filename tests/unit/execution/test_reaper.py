@@ -21,7 +21,7 @@ from tunesmith.execution.child import Nursery
 
 folder = Path(sys.argv[1])
 nursery = Nursery(f"tuner of {folder}")
-code = {code!r}
+code = sys.argv[2]
 with open(folder / "output", "wb") as out:
     nursery.start([sys.executable, "-c", code], environment=os.environ, mark=folder / "1", stdout=out)
 time.sleep(600)
@@ -60,7 +60,7 @@ def tuner(tmp_path: Path, until: Until) -> Iterator[Callable[[str], subprocess.P
     started: list[subprocess.Popen[bytes]] = []
 
     def start(code: str) -> subprocess.Popen[bytes]:
-        process = subprocess.Popen([sys.executable, "-c", TUNER.format(code=code), str(tmp_path)])
+        process = subprocess.Popen([sys.executable, "-c", TUNER, str(tmp_path), code])
         started.append(process)
         output = tmp_path / "output"
         until(lambda: output.exists() and "ready" in output.read_text())
@@ -132,9 +132,7 @@ def test_another_tuners_processes_are_none_of_a_reapers_business(
     process = tuner(WAITS)
     (first,) = marked()
     nursery = Nursery(f"another tuner of {tmp_path}")
-    ours = nursery.start(
-        [sys.executable, "-c", WAITS], environment=os.environ, mark=tmp_path / "1"
-    )
+    ours = nursery.start([sys.executable, "-c", WAITS], environment=os.environ, mark=tmp_path / "1")
 
     process.kill()
 

@@ -78,8 +78,14 @@ def test_without_wishes_there_is_no_bound() -> None:
 @pytest.mark.parametrize(
     ("resources", "message"),
     [
-        (Resources(gpus=3), "Each trial needs 3 GPUs, but this machine shows 2. Lower resources.gp"),
-        (Resources(cpus=9), "Each trial needs 9 CPUs, but this machine shows 4. Lower resources.cp"),
+        (
+            Resources(gpus=3),
+            "Each trial needs 3 GPUs, but this machine shows 2. Lower resources.gp",
+        ),
+        (
+            Resources(cpus=9),
+            "Each trial needs 9 CPUs, but this machine shows 4. Lower resources.cp",
+        ),
     ],
 )
 def test_a_trial_that_needs_more_than_there_is_is_refused(

@@ -2,7 +2,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -70,7 +70,9 @@ subprocess.Popen([sys.executable, "-c", {WAITS!r}], stdin=0)
 
 
 def test_a_daemon_is_found_by_its_mark(
-    tmp_path: Path, until: Callable[[Callable[[], object]], None]
+    tmp_path: Path,
+    until: Callable[[Callable[[], object]], None],
+    marked: Callable[[], Mapping[int, Mapping[str, str]]],
 ) -> None:
     ready = tmp_path / "ready"
     marks = {MARK: str(tmp_path), OWNER: f"tuner of {tmp_path}"}
@@ -81,7 +83,7 @@ def test_a_daemon_is_found_by_its_mark(
         killed = kill_marked(directories=[str(tmp_path)])
 
         assert killed == 1
-        until(lambda: not Path(f"/proc/{ready.read_text()}/cmdline").exists())
+        until(lambda: not marked())
 
 
 def test_processes_of_another_tuner_or_trial_are_left_alone(tmp_path: Path) -> None:
