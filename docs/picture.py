@@ -1,3 +1,4 @@
+# ruff: noqa: INP001 - a program, not a package
 """Draws docs/images/run.svg: runs the example in a terminal of its own and takes its picture.
 
     python docs/picture.py
@@ -5,6 +6,7 @@
 The picture is what the terminal showed in the middle of the run; only the folder's name is made up.
 """
 
+import io
 import os
 import pty
 import re
@@ -33,7 +35,7 @@ def main() -> None:
     frame = next(f for f in [first, *frames] if f.lstrip().startswith(f"{TAKEN_AT}/"))
     shown = _CURSOR.sub("", f"$ tunesmith run tune.yaml\n{head}{frame}")
 
-    console = Console(record=True, width=WIDTH, file=Path(os.devnull).open("w", encoding="utf-8"))
+    console = Console(record=True, width=WIDTH, file=io.StringIO())
     console.print(Text.from_ansi(shown), soft_wrap=True)
     svg = console.export_svg(title="tunesmith", unique_id="run")
     PICTURE.write_text(_FONTS.sub("", svg), encoding="utf-8")  # fonts come from the reader's system

@@ -35,8 +35,12 @@ def main() -> int:
     after = best["metrics"]
     say(f"\n3. The best of the trials is number {best['number']}: {values}")
     say("                                        defaults   tuned")
-    say(f"   validation images, tuned for          {before['validation']:.4f}   {after['accuracy']:.4f}")
-    say(f"   test images, which nobody has seen    {before['test']:.4f}   {after['test_accuracy']:.4f}")
+    say(
+        f"   validation images, tuned for          {before['validation']:.4f}   {after['accuracy']:.4f}"
+    )
+    say(
+        f"   test images, which nobody has seen    {before['test']:.4f}   {after['test_accuracy']:.4f}"
+    )
 
     python, command = shown("python"), shown("tunesmith")
     say("\nLook around:")

@@ -40,6 +40,7 @@ class Network:
         ]
 
     def gradients(self, x: Array, y: Labels) -> list[Array]:
+        """Return the gradient of the loss for each array of weights."""
         w1, b1, w2, b2 = self.weights
         hidden = np.maximum(x @ w1 + b1, 0.0)
         scores = hidden @ w2 + b2
@@ -51,36 +52,42 @@ class Network:
         return [x.T @ back, back.sum(axis=0), hidden.T @ error, error.sum(axis=0)]
 
     def accuracy(self, x: Array, y: Labels) -> float:
+        """Return the share of images that are read right."""
         w1, b1, w2, b2 = self.weights
         scores = np.maximum(x @ w1 + b1, 0.0) @ w2 + b2
         return float((scores.argmax(axis=1) == y).mean())
 
 
 class Sgd:
+    """Gradient descent with momentum."""
+
     def __init__(self, weights: list[Array], learning_rate: float, momentum: float) -> None:
         self.learning_rate, self.momentum = learning_rate, momentum
         self.velocity = [np.zeros_like(w) for w in weights]
 
     def update(self, weights: list[Array], gradients: list[Array]) -> None:
-        for w, v, g in zip(weights, self.velocity, gradients, strict=True):
-            v *= self.momentum
-            v -= self.learning_rate * g
-            w += v
+        """Take one step, in place."""
+        for i, g in enumerate(gradients):
+            self.velocity[i] = self.momentum * self.velocity[i] - self.learning_rate * g
+            weights[i] += self.velocity[i]
 
 
 class Adam:
+    """Adam, by Kingma and Ba (2015)."""
+
     def __init__(self, weights: list[Array], learning_rate: float) -> None:
         self.learning_rate, self.steps = learning_rate, 0
         self.mean = [np.zeros_like(w) for w in weights]
         self.square = [np.zeros_like(w) for w in weights]
 
     def update(self, weights: list[Array], gradients: list[Array]) -> None:
+        """Take one step, in place."""
         self.steps += 1
         rate = self.learning_rate * np.sqrt(1 - 0.999**self.steps) / (1 - 0.9**self.steps)
-        for w, m, s, g in zip(weights, self.mean, self.square, gradients, strict=True):
-            m += 0.1 * (g - m)
-            s += 0.001 * (g * g - s)
-            w -= rate * m / (np.sqrt(s) + 1e-8)
+        for i, g in enumerate(gradients):
+            self.mean[i] += 0.1 * (g - self.mean[i])
+            self.square[i] += 0.001 * (g * g - self.square[i])
+            weights[i] -= rate * self.mean[i] / (np.sqrt(self.square[i]) + 1e-8)
 
 
 def main() -> None:

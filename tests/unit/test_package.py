@@ -10,7 +10,9 @@ _HEAVY = {"scipy", "sqlalchemy", "alembic", "fastapi", "pandas", "rich", "torch"
 
 def _modules_after(code: str) -> set[str]:
     program = f"import sys; {code}; print(' '.join(m.partition('.')[0] for m in sys.modules))"
-    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    run = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
     return set(run.stdout.splitlines()[-1].split())
 
 

@@ -137,8 +137,11 @@ def run_command(
     )
     study.continue_up_to(spec.max_trials)
     if study.record.state is StudyState.FINISHED and not as_json:
-        say(repr(study))
-        say(f"More trials: tunesmith set {name} trials=+10, or a larger max_trials. Anew: --new.")
+        if not quiet:
+            say(repr(study))
+            say(
+                f"More trials: tunesmith set {name} trials=+10, or a larger max_trials. Anew: --new."
+            )
         return _exit_status(study, _Signals(), requirement)
     return _tune(study, program, requirement, as_json=as_json, verbose=verbose, quiet=quiet)
 
@@ -354,7 +357,11 @@ def _signals(
         signal.SIGINT: signal.signal(signal.SIGINT, interrupt),
         signal.SIGTERM: signal.signal(signal.SIGTERM, terminate),
         signal.SIGHUP: signal.signal(signal.SIGHUP, terminate),
+        # A reader who has gone must not take the tuner, and so its trials, with him.
+        signal.SIGPIPE: signal.signal(signal.SIGPIPE, signal.SIG_IGN),
     }
+    if before[signal.SIGHUP] is signal.SIG_IGN:  # under nohup
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         yield seen
     finally:

@@ -141,10 +141,10 @@ class FunctionExecutor:
     def close(self) -> None:
         """End what still runs and leave nothing behind."""
         self._watch.kill()
-        for (
-            worker
-        ) in self._serving.values():  # it may wait for an answer that nobody gives any more
-            worker.answers.put("the tuner is ending")
+        for worker in self._serving.values():
+            worker.answers.put(
+                "the tuner is ending"
+            )  # it may wait for one, and nobody else answers
         while self._watch.busy:
             self.wait(1.0)
         for worker in list(self._workers):

@@ -34,6 +34,8 @@ def main() -> None:
         assert isinstance(stream, io.TextIOWrapper)
         stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
     connection = Connection(int(sys.argv[1]))
+    # The tuner learns of this process's end when the last copy of the connection closes.
+    os.register_at_fork(after_in_child=connection.close)
     function: Callable[..., object] | None = None
     failure = ""
     try:

@@ -1,113 +1,103 @@
 """How many points a finite space has, and each of them in turn."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from functools import cache
 
-from tunesmith.space.checks import Key, typed
-from tunesmith.space.conditions import Conditions
-from tunesmith.space.parameters import Parameter, Value
+from tunesmith.space.conditions import Condition, Conditions, holds
+from tunesmith.space.parameters import Parameter
+from tunesmith.space.values import Key, Value
 
 __all__ = ["count_points", "walk_points"]
 
+_Open = Mapping[str, Condition]
+"""What is left to count: parameters, parents first, with the conditions that are still undecided."""
 
-def count_points(
-    parameters: Mapping[str, Parameter], order: Sequence[str], conditions: Conditions
-) -> int | None:
+
+def count_points(parameters: Mapping[str, Parameter], conditions: Conditions) -> int | None:
     """Return the number of distinct points; None if there are infinitely many.
 
-    Parents multiply the count by cases; parameters that have nothing to do with each other only
-    multiply. So each connected family of conditions is counted by itself, by going through the
-    values of its parents.
+    Families of parameters that have no condition in common multiply. A family is counted by going
+    through the values of its first parent, each of which leaves smaller families. What is left is
+    often the same, so it is remembered.
     """
-    # A continuous child that no value of its parents activates would still count as endless; the
-    # conditions have been checked to be possible, one by one.
-    if any(p.size is None for p in parameters.values()):
+    sizes = {name: p.size for name, p in parameters.items() if p.size is not None}
+    if len(sizes) < len(parameters):
         return None
-    return math.prod(
-        _count_family(parameters, [n for n in order if n in family], conditions)
-        for family in _families(order, conditions)
-    )
+
+    def count(left: _Open) -> int:
+        return math.prod(count_family(tuple(family.items())) for family in _families(left))
+
+    @cache
+    def count_family(members: tuple[tuple[str, Condition], ...]) -> int:
+        family = dict(members)
+        first = members[0][0]  # nothing stands before it, so it has no condition
+        if len(members) == 1:
+            return sizes[first]
+        wanted = [keys for c in family.values() for parent, keys in c if parent == first]
+        asked = frozenset[Key]().union(*wanted)
+        others = sizes[first] - len(asked)  # values that no condition asks about are all alike
+        total = sum(count(_decide(family, first, key)) for key in asked)
+        return total + (others * count(_decide(family, first, None)) if others else 0)
+
+    return count(conditions)
 
 
-def _families(order: Sequence[str], conditions: Conditions) -> list[set[str]]:
-    families: list[set[str]] = []
-    for name in order:
-        related = {name, *(parent for parent, _ in conditions[name])}
-        joined = [family for family in families if family & related]
-        families = [family for family in families if not family & related]
-        families.append(related.union(*joined))
-    return families
+def _families(left: _Open) -> Iterator[_Open]:
+    """Yield parts that have no condition in common; in each, the order stays and a parent is first."""
+    relatives: dict[str, list[str]] = {name: [] for name in left}
+    for name, condition in left.items():
+        for parent, _ in condition:
+            relatives[name].append(parent)
+            relatives[parent].append(name)
+    ranks = {name: rank for rank, name in enumerate(left)}
+    seen: set[str] = set()
+    for name in left:
+        family: set[str] = set()
+        found = [] if name in seen else [name]
+        while found:
+            member = found.pop()
+            if member not in family:
+                family.add(member)
+                found.extend(relatives[member])
+        seen |= family
+        if family:
+            yield {member: left[member] for member in sorted(family, key=ranks.__getitem__)}
 
 
-def _count_family(
-    parameters: Mapping[str, Parameter], order: Sequence[str], conditions: Conditions
-) -> int:
-    parents = {parent for name in order for parent, _ in conditions[name]}
-    ranks = {name: index for index, name in enumerate(order)}
-    last_use = {
-        parent: max(ranks[n] for n in order if any(p == parent for p, _ in conditions[n]))
-        for parent in parents
-    }
-    # States: what later conditions can still ask about, with how many points share it.
-    states: dict[frozenset[tuple[str, Key]], int] = {frozenset(): 1}
-    for index, name in enumerate(order):
-        after: dict[frozenset[tuple[str, Key]], int] = {}
-        for state, count in states.items():
-            known = dict(state)
-            alive = all(known.get(parent) in wanted for parent, wanted in conditions[name])
-            kept = frozenset(item for item in state if last_use[item[0]] > index)
-            for extra, ways in _cases(name, parameters[name], alive=alive, is_parent=name in parents,
-                                      conditions=conditions, order=order):  # fmt: skip
-                key = kept | extra
-                after[key] = after.get(key, 0) + count * ways
-        states = after
-    return sum(states.values())
-
-
-def _cases(
-    name: str,
-    parameter: Parameter,
-    *,
-    alive: bool,
-    is_parent: bool,
-    conditions: Conditions,
-    order: Sequence[str],
-) -> Iterator[tuple[frozenset[tuple[str, Key]], int]]:
-    """Yield what a parameter adds to a state, and in how many ways."""
-    size = parameter.size or 1
-    if not alive:
-        yield frozenset(), 1
-    elif not is_parent:
-        yield frozenset(), size
-    else:
-        asked = {key for n in order for p, wanted in conditions[n] if p == name for key in wanted}
-        for key in asked:
-            yield frozenset({(name, key)}), 1
-        if size > len(asked):  # values that no condition asks about are all alike
-            yield frozenset(), size - len(asked)
+def _decide(family: _Open, decided: str, key: Key | None) -> _Open:
+    """Return what is left of a family when a parameter has a value: less what that rules out."""
+    left: dict[str, Condition] = {}
+    for name, condition in family.items():
+        possible = all(
+            key in wanted if parent == decided else parent in left for parent, wanted in condition
+        )
+        if possible and name != decided:
+            left[name] = tuple(part for part in condition if part[0] != decided)
+    return left
 
 
 def walk_points(
-    parameters: Mapping[str, Parameter], order: Sequence[str], conditions: Conditions
+    parameters: Mapping[str, Parameter], conditions: Conditions
 ) -> Iterator[dict[str, Value]]:
     """Yield every point, with its values in the order of ``parameters``."""
+    order = list(conditions)
     values: dict[str, Value] = {}
-
-    def walk(index: int) -> Iterator[dict[str, Value]]:
-        if index == len(order):
-            yield {name: values[name] for name in parameters if name in values}
+    walks: list[Iterator[Value]] = []  # through the values of each parameter; empty while inactive
+    while True:
+        for name in order[len(walks) :]:
+            active = holds(conditions[name], values)
+            walks.append(parameters[name].members() if active else iter(()))
+            if active:
+                values[name] = next(walks[-1])
+        yield {name: values[name] for name in parameters if name in values}
+        while walks:
+            name = order[len(walks) - 1]
+            following = next(walks[-1], None)  # None is no value
+            if following is not None:
+                values[name] = following
+                break
+            walks.pop()
+            values.pop(name, None)
+        else:
             return
-        name = order[index]
-        active = all(
-            parent in values and typed(values[parent]) in wanted
-            for parent, wanted in conditions[name]
-        )
-        if not active:
-            yield from walk(index + 1)
-            return
-        for value in parameters[name].members():
-            values[name] = value
-            yield from walk(index + 1)
-        del values[name]
-
-    return walk(0)

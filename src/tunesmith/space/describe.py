@@ -1,40 +1,35 @@
-"""Parameters in words for people, and as plain data for files."""
+"""Parameters in words for people."""
 
+import re
 from collections.abc import Mapping
-from typing import Any, cast
 
-from tunesmith.errors import SpaceError
-from tunesmith.space.parameters import (
-    Categorical,
-    Discrete,
-    Double,
-    Integer,
-    Parameter,
-    parents,
-)
+from tunesmith.space.lists import Categorical
+from tunesmith.space.parameters import Parameter, parents
+from tunesmith.space.ranges import Double, Integer
+from tunesmith.space.values import Value, show
 
-__all__ = ["describe", "differences", "from_document", "to_document"]
+__all__ = ["describe", "differences"]
 
-_KINDS = {"double": Double, "integer": Integer, "discrete": Discrete, "categorical": Categorical}
 _SHOWN = 8
+_PLAIN_WORD = re.compile(r"(?!(?:True|False|nan|inf)$)[^\W\d_](?:[\w+./:@ -]*[\w+])?")
 
 
-def describe(parameter: Parameter) -> str:
-    """Return a parameter in a few words."""
+def describe(parameter: Parameter, *, at_most: int = _SHOWN) -> str:
+    """Return a parameter in a few words; of a long list only the first ``at_most`` values."""
     kind = type(parameter).__name__.lower()
     if isinstance(parameter, Double | Integer):
-        words = f"{kind} {parameter.low:g}..{parameter.high:g}"
-        words += f" step {parameter.step:g}" if parameter.step is not None else ""
+        words = f"{kind} {show(parameter.low)}..{show(parameter.high)}"
+        words += f" step {show(parameter.step)}" if parameter.step is not None else ""
     else:
-        shown = ", ".join(map(str, parameter.values[:_SHOWN]))
-        more = len(parameter.values) - _SHOWN
+        shown = ", ".join(map(_word, parameter.values[:at_most]))
+        more = len(parameter.values) - at_most
         words = f"{kind} {shown}" + (f", … ({more} more)" if more > 0 else "")
     if not isinstance(parameter, Categorical) and parameter.scale != "linear":
         words += f" {parameter.scale}"
     if parameter.default is not None:
-        words += f", default {parameter.default}"
+        words += f", default {_word(parameter.default)}"
     conditions = [
-        f"{parent} is {' or '.join(map(str, wanted))}" for parent, wanted in parents(parameter)
+        f"{parent} is {' or '.join(map(_word, wanted))}" for parent, wanted in parents(parameter)
     ]
     return words + (f" (when {' and '.join(conditions)})" if conditions else "")
 
@@ -47,37 +42,18 @@ def differences(old: Mapping[str, Parameter], new: Mapping[str, Parameter]) -> l
     for name, parameter in new.items():
         if name not in old:
             sentences.append(f"{name}: added ({describe(parameter)})")
-        elif to_document(name, old[name]) != to_document(name, parameter):
-            sentences.append(f"{name}: was {describe(old[name])}, is now {describe(parameter)}")
+        elif old[name] != parameter:
+            was, now = describe(old[name]), describe(parameter)
+            if was == now:  # the difference lies further down a long list
+                longest = max(old[name].size or 0, parameter.size or 0)
+                was = describe(old[name], at_most=longest)
+                now = describe(parameter, at_most=longest)
+            sentences.append(f"{name}: was {was}, is now {now}")
     return sentences
 
 
-def to_document(name: str, parameter: Parameter) -> dict[str, object]:
-    """Return a parameter as plain data; what has its usual value is left out."""
-    document: dict[str, object] = {"name": name, "type": type(parameter).__name__.lower()}
-    if isinstance(parameter, Double | Integer):
-        document |= {"min": parameter.low, "max": parameter.high}
-        if parameter.step is not None:
-            document["step"] = parameter.step
-    else:
-        document["values"] = list(parameter.values)
-    if not isinstance(parameter, Categorical) and parameter.scale != "linear":
-        document["scale"] = parameter.scale
-    if parameter.default is not None:
-        document["default"] = parameter.default
-    if parameter.when:
-        document["when"] = {parent: list(wanted) for parent, wanted in parents(parameter)}
-    return document
-
-
-def from_document(document: Mapping[str, object]) -> tuple[str, Parameter]:
-    """Return the name and the parameter of plain data; raise `SpaceError` that names the parameter."""
-    given = dict(document)
-    name = str(given.pop("name"))
-    kind = _KINDS[str(given.pop("type"))]
-    bounds = [given.pop(key) for key in ("min", "max", "values") if key in given]
-    try:
-        return name, cast("Parameter", cast("Any", kind)(*bounds, **given))
-    except SpaceError as error:
-        msg = f"Parameter {name!r}: {error}"
-        raise SpaceError(msg) from None
+def _word(value: Value) -> str:
+    """Return a value as it stands in a sentence; a text in quotes where it could be taken for another."""
+    if isinstance(value, str):
+        return value if _PLAIN_WORD.fullmatch(value) else repr(value)
+    return str(value) if isinstance(value, bool) else show(value)

@@ -8,6 +8,7 @@ from tunesmith.errors import SpaceError
 __all__ = ["check_name", "did_you_mean"]
 
 _RESERVED = "={}"
+_SHOWN = 12
 
 
 def check_name(name: object) -> None:
@@ -25,7 +26,10 @@ def check_name(name: object) -> None:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return `` Did you mean 'lr'?`` for the name that comes nearest, or all known names."""
+    """Return `` Did you mean 'lr'?`` for the name that comes nearest, or else what is known."""
     names = list(known)
     near = get_close_matches(name, names, n=1)
-    return f" Did you mean {near[0]!r}?" if near else f" There are: {', '.join(names)}."
+    if near:
+        return f" Did you mean {near[0]!r}?"
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return f" There are: {', '.join(names[:_SHOWN])}{more}."

@@ -1,19 +1,19 @@
 """A space: named parameters, of which some are active only for certain values of others."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from types import MappingProxyType
-from typing import cast
 
 import numpy as np
 
 from tunesmith.errors import SpaceError
-from tunesmith.space.checks import typed
-from tunesmith.space.conditions import read_conditions
+from tunesmith.space.conditions import holds, read_conditions
 from tunesmith.space.counting import count_points, walk_points
-from tunesmith.space.describe import describe, differences, from_document, to_document
+from tunesmith.space.describe import describe, differences
+from tunesmith.space.documents import from_document, to_document
 from tunesmith.space.names import check_name, did_you_mean
-from tunesmith.space.parameters import Parameter, Value, parents
+from tunesmith.space.parameters import Parameter, parents
+from tunesmith.space.values import Value
 
 __all__ = ["Space"]
 
@@ -31,8 +31,11 @@ class Space:
     """
 
     def __init__(self, parameters: Mapping[str, Parameter]) -> None:
+        if not isinstance(parameters, Mapping):
+            msg = f"A space is a mapping of names to parameters, got {parameters!r}."
+            raise SpaceError(msg)
         if not parameters:
-            msg = "A space needs at least one parameter."
+            msg = "A space needs at least one parameter, got none."
             raise SpaceError(msg)
         for name, parameter in parameters.items():
             check_name(name)
@@ -43,7 +46,7 @@ class Space:
                 )
                 raise SpaceError(msg)
         self._parameters = MappingProxyType(dict(parameters))
-        self._order, self._conditions = read_conditions(self._parameters)
+        self._conditions = read_conditions(self._parameters)
         self._conditional = any(self._conditions.values())
 
     # Looking at it
@@ -98,7 +101,13 @@ class Space:
     @classmethod
     def from_json(cls, data: Iterable[Mapping[str, object]]) -> "Space":
         """Rebuild a space from the data of `to_json`."""
-        return cls(dict(from_document(document) for document in data))
+        parameters: dict[str, Parameter] = {}
+        for name, parameter in map(from_document, data):
+            if name in parameters:
+                msg = f"Parameter {name!r} is there twice. Give each parameter a name of its own."
+                raise SpaceError(msg)
+            parameters[name] = parameter
+        return cls(parameters)
 
     # Points
 
@@ -106,10 +115,10 @@ class Space:
         """Return the names of the parameters that are active with these values, in the space's order."""
         if not self._conditional:
             return tuple(self._parameters)
-        on: set[str] = set()
-        for name in self._order:
-            if self._is_active(name, on, values):
-                on.add(name)
+        on: dict[str, Value | None] = {}
+        for name, condition in self._conditions.items():
+            if holds(condition, on):
+                on[name] = values.get(name)
         return tuple(name for name in self._parameters if name in on)
 
     def complete(
@@ -123,37 +132,31 @@ class Space:
         Raises:
             SpaceError: a name is unknown, a value outside, or given for a parameter that is not active.
         """
-        self._check_names(point)
-        values: dict[str, Value] = {}
-        for name in self._order:
+
+        def fill(name: str) -> Value:
             parameter = self._parameters[name]
-            if not self._is_active(name, values, values):
-                if name in point:
-                    raise SpaceError(self._inactive(name, values))
-            elif name in point:
-                values[name] = self._canonical(name, point[name])
-            elif parameter.default is not None:
-                values[name] = parameter.default
-            else:
-                values[name] = parameter.from_unit(0.5 if rng is None else float(rng.random()))
-        return {name: values[name] for name in self._parameters if name in values}
+            if parameter.default is not None:
+                return parameter.default
+            return parameter.from_unit(0.5 if rng is None else float(rng.random()))
+
+        return self._point(point, fill)
 
     def validate(self, values: Mapping[str, object]) -> dict[str, Value]:
         """Return a point in its canonical form; raise `SpaceError` if it is none, or not complete."""
-        self._check_names(values)
-        point = self.complete(values)
-        if missing := [name for name in point if name not in values]:
-            msg = f"Parameter {missing[0]!r} is active, but has no value."
+
+        def refuse(name: str) -> Value:
+            msg = f"Parameter {name!r} is active, but has no value."
             raise SpaceError(msg)
-        return point
+
+        return self._point(values, refuse)
 
     def contains(self, values: Mapping[str, object]) -> bool:
         """Whether these are the values of a point: all active parameters, each inside, no others."""
-        if any(name not in self._parameters for name in values):
+        try:
+            self.validate(values)
+        except SpaceError:
             return False
-        if any(not self._parameters[name].contains(value) for name, value in values.items()):
-            return False
-        return set(self.active(cast("Mapping[str, Value]", values))) == set(values)
+        return True
 
     def defaults(self) -> dict[str, Value] | None:
         """Return the point of the declared defaults; None if no parameter declares one."""
@@ -197,7 +200,7 @@ class Space:
     @cached_property
     def size(self) -> int | None:
         """How many points there are; None for infinitely many."""
-        return count_points(self._parameters, self._order, self._conditions)
+        return count_points(self._parameters, self._conditions)
 
     def points(self) -> Iterator[dict[str, Value]]:
         """Yield every point once; the last parameter changes fastest, children after their parents.
@@ -209,19 +212,25 @@ class Space:
         if endless:
             msg = f"The space has infinitely many points: {endless[0]!r} is continuous. Give it a step."
             raise SpaceError(msg)
-        return walk_points(self._parameters, self._order, self._conditions)
+        return walk_points(self._parameters, self._conditions)
 
-    def _is_active(self, name: str, on: Iterable[str], values: Mapping[str, Value]) -> bool:
-        return all(
-            parent in on and typed(values.get(parent)) in wanted
-            for parent, wanted in self._conditions[name]
-        )
-
-    def _check_names(self, values: Mapping[str, object]) -> None:
-        for name in values:
+    def _point(
+        self, given: Mapping[str, object], missing: Callable[[str], Value]
+    ) -> dict[str, Value]:
+        """Return the point of the given values; ``missing`` gives those of other active parameters."""
+        for name in given:
             if name not in self._parameters:
                 msg = f"There is no parameter {name!r}."
-                raise SpaceError(msg + did_you_mean(name, self._parameters))
+                raise SpaceError(msg + did_you_mean(str(name), self._parameters))
+        values: dict[str, Value] = {}
+        for name, condition in self._conditions.items():
+            if holds(condition, values):
+                values[name] = (
+                    self._canonical(name, given[name]) if name in given else missing(name)
+                )
+            elif name in given:
+                raise SpaceError(self._inactive(name, values))
+        return {name: values[name] for name in self._parameters if name in values}
 
     def _canonical(self, name: str, value: object) -> Value:
         try:
@@ -231,12 +240,8 @@ class Space:
             raise SpaceError(msg) from None
 
     def _inactive(self, name: str, values: Mapping[str, Value]) -> str:
-        parent, wanted = next(
-            (parent, wanted)
-            for parent, wanted in parents(self._parameters[name])
-            if not self._is_active(name, values, values)
-            and (parent not in values or typed(values[parent]) not in {typed(w) for w in wanted})
-        )
-        shown = " or ".join(map(repr, wanted))
+        unmet = (pair for pair in self._conditions[name] if not holds((pair,), values))
+        parent, _ = next(unmet)
+        shown = " or ".join(map(repr, dict(parents(self._parameters[name]))[parent]))
         now = repr(values[parent]) if parent in values else "not active itself"
         return f"Parameter {name!r} is active only when {parent!r} is {shown}; here {parent!r} is {now}."

@@ -99,7 +99,12 @@ class Database:
         self._engine.dispose()
 
     def _prepare_file(self, path: Path, *, create: bool) -> None:
-        if path.exists():
+        try:
+            there = path.exists()
+        except OSError as error:
+            msg = f"Can't look for {path}: {error.strerror}. Choose another with --storage."
+            raise StorageError(msg) from error
+        if there:
             return
         if not create:
             msg = f"There are no studies at {path}. `tunesmith demo` or `tunesmith run` makes some."

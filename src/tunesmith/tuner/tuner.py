@@ -113,8 +113,10 @@ class Tuner:
         self._best = best_trial(self._study.history.trials, self._study.spec.objective)
         heart = _Heart(self._study)
         try:
-            while not self._finished():
+            while True:
                 self._fill()
+                if self._finished():  # as just asked: since the last look a study may go on again
+                    break
                 self._handle(self._executor.wait(self._pause_s()))
                 if time.monotonic() >= self._read_at:
                     self._read_at = time.monotonic() + _READ_S

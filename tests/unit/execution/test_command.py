@@ -18,6 +18,11 @@ NextEnd = Callable[..., Ended]
 Until = Callable[[Callable[[], object]], None]
 Marked = Callable[[], Mapping[int, Mapping[str, str]]]
 
+
+def open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
 STUBBORN = """
 import signal, sys, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -193,6 +198,7 @@ def test_a_program_that_ignores_sigterm_is_killed_after_its_grace(
 
 @pytest.mark.parametrize("code", [DAEMONISES, FORKS], ids=["daemon", "children"])
 def test_no_process_is_left_when_a_trial_was_stopped(
+    *,
     code: str,
     commands: Commands,
     trial: MakeTrial,
@@ -213,6 +219,7 @@ def test_no_process_is_left_when_a_trial_was_stopped(
 @pytest.mark.parametrize("code", [DAEMONISES, FORKS], ids=["daemon", "children"])
 @pytest.mark.parametrize("end", ["stay", "leave"])
 def test_no_process_is_left_when_the_executor_is_closed(
+    *,
     code: str,
     end: str,
     commands: Commands,
@@ -320,13 +327,13 @@ def test_many_trials_leave_no_zombies_threads_or_open_files(
     executor = commands("true")
     executor.start(trial(1))
     next_end(executor)
-    open_before = len(os.listdir("/proc/self/fd"))
+    open_before = open_files()
 
     for number in range(2, 202):
         executor.start(trial(number))
         next_end(executor)
 
-    assert len(os.listdir("/proc/self/fd")) <= open_before + 2
+    assert open_files() <= open_before + 2
     children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
     states = [Path(f"/proc/{c}/stat").read_text().rpartition(")")[2].split()[0] for c in children]
     assert "Z" not in states

@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import NoReturn
 
 import pytest
@@ -19,6 +20,10 @@ MakeTrial = Callable[..., Trial]
 NextEnd = Callable[..., Ended]
 Until = Callable[[Callable[[], object]], None]
 Marked = Callable[[], Mapping[int, Mapping[str, str]]]
+
+
+def open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 @pytest.fixture
@@ -152,10 +157,11 @@ def test_reports_of_several_threads_get_their_own_answers(
     functions: Functions, trial: MakeTrial, next_end: NextEnd
 ) -> None:
     def train(trial: LiveTrial) -> None:
-        threads = [
-            threading.Thread(target=lambda n=n: [trial.report(y=n) for _ in range(20)])
-            for n in range(4)
-        ]
+        def work(value: float) -> None:
+            for _ in range(20):
+                trial.report(y=value)
+
+        threads = [threading.Thread(target=work, args=(n,)) for n in range(4)]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -426,7 +432,7 @@ def test_closures_and_classes_of_the_callers_module_travel(result: Callable[...,
 
     model = Model(3.0)
 
-    assert result(lambda x: model.loss(x)).metrics == {"y": 1.5}
+    assert result(model.loss).metrics == {"y": 1.5}
 
 
 def test_a_function_that_cannot_be_pickled_is_refused_at_once(functions: Functions) -> None:
@@ -436,7 +442,7 @@ def test_a_function_that_cannot_be_pickled_is_refused_at_once(functions: Functio
         with lock:
             return x
 
-    with pytest.raises(SpecError, match="can't be sent to another process: .*Make what it needs"):
+    with pytest.raises(SpecError, match=r"can't be sent to another process: .*Make what it needs"):
         functions(train)
 
 
@@ -465,13 +471,13 @@ def test_many_trials_leave_no_open_files_or_threads(
     executor = functions(lambda x: x if x < 0.5 else os._exit(1))
     executor.start(trial(1, x=0.1))
     next_end(executor)
-    files, threads = len(os.listdir("/proc/self/fd")), threading.active_count()
+    files, threads = open_files(), threading.active_count()
 
     for number in range(2, 202):
         executor.start(trial(number, x=0.9 if number % 40 == 0 else 0.1))
         next_end(executor)
 
-    assert len(os.listdir("/proc/self/fd")) <= files + 2
+    assert open_files() <= files + 2
     assert threading.active_count() <= threads + 2
 
 

@@ -51,7 +51,7 @@ def test_two_seeds_give_two_sequences_and_one_seed_always_the_same() -> None:
 def test_points_lie_inside_the_open_cube_and_far_points_cost_no_more() -> None:
     points = [SobolSequence(4, seed=1).point(index) for index in (0, 1, 2**31, 2**32 - 1)]
 
-    assert all(((0 < point) & (point < 1)).all() for point in points)
+    assert all(((point > 0) & (point < 1)).all() for point in points)
 
 
 def test_coordinates_beyond_the_table_are_drawn_at_random_but_always_alike() -> None:
@@ -62,3 +62,11 @@ def test_coordinates_beyond_the_table_are_drawn_at_random_but_always_alike() -> 
     assert points.shape == (64, MOST_DIMENSIONS + 20)
     assert len(np.unique(points[:, -1])) == 64
     np.testing.assert_array_equal(wide.point(9), points[9])
+
+
+def test_every_stretch_of_a_power_of_two_is_even_in_each_coordinate_and_in_pairs() -> None:
+    points = _points(SobolSequence(2, seed=11), 512)
+
+    for stretch in np.split(points, 2):
+        cells = (stretch * 16).astype(int)
+        assert len(np.unique(cells, axis=0)) == 256

@@ -26,7 +26,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "trial",
-        sa.Column("study_id", sa.ForeignKey("study.id"), primary_key=True),
+        sa.Column("study_id", sa.Integer, sa.ForeignKey("study.id"), primary_key=True),
         sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
         sa.Column("params", sa.Text, nullable=False),
         sa.Column("origin", sa.String(40), nullable=False),
@@ -50,7 +50,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "measurement",
-        sa.Column("study_id", sa.ForeignKey("study.id"), primary_key=True),
+        sa.Column("study_id", sa.Integer, sa.ForeignKey("study.id"), primary_key=True),
         sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
         sa.Column("attempt", sa.Integer, primary_key=True, autoincrement=False),
         sa.Column("metric", sa.String(200), primary_key=True),
