@@ -36,7 +36,7 @@ def main() -> None:
     shown = _CURSOR.sub("", f"$ tunesmith run tune.yaml\n{head}{frame}")
 
     console = Console(record=True, width=WIDTH, file=io.StringIO())
-    console.print(Text.from_ansi(shown), soft_wrap=True)
+    console.print(Text.from_ansi(shown), overflow="fold")
     svg = console.export_svg(title="tunesmith", unique_id="run")
     PICTURE.write_text(_FONTS.sub("", svg), encoding="utf-8")  # fonts come from the reader's system
 

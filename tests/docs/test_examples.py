@@ -42,7 +42,13 @@ _HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 
 _LANGUAGES = {"python", "console", "yaml", "toml", "sh", "text", "json"}
 _NOT_RUN = re.compile(r"(make|pip|git clone|cd|uv|export|source|python3? -m venv|\.venv/bin/)\b|#")
-_SLOW = {"examples/digits/README.md"}
+_SLOW = {  # many commands, each a process of its own
+    "README.md",
+    "docs/architecture.md",
+    "docs/how-to/look-at-results.md",
+    "docs/how-to/stop-resume-crash.md",
+    "examples/digits/README.md",
+}
 
 # A training script as short as one can be; most pages tune it.
 TRAIN = """\

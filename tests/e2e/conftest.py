@@ -17,10 +17,13 @@ Result = subprocess.CompletedProcess[str]
 class CommandLine:
     """Runs ``tunesmith`` as a process in a folder of its own."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, bytecode: Path) -> None:
         self.folder = folder
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("TUNESMITH", "GITHUB"))}
         self.environment = {**kept, "COLUMNS": "100", "PYTHONUNBUFFERED": "1"}
+        # Where Python is told to keep no compiled code, each start would take a second.
+        if self.environment.pop("PYTHONDONTWRITEBYTECODE", ""):
+            self.environment["PYTHONPYCACHEPREFIX"] = str(bytecode)
         self._started: list[subprocess.Popen[str]] = []
 
     def __call__(self, *words: str, status: int | None = 0, folder: Path | None = None) -> Result:
@@ -76,14 +79,15 @@ class CommandLine:
 
 
 @pytest.fixture(scope="session")
-def command_line() -> type[CommandLine]:
-    """The class, for fixtures that live longer than a test."""
-    return CommandLine
+def command_line(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], CommandLine]:
+    """Makes a command line that lives as long as its caller wants."""
+    bytecode = tmp_path_factory.mktemp("bytecode")
+    return lambda folder: CommandLine(folder, bytecode)
 
 
 @pytest.fixture
-def cli(tmp_path: Path) -> Iterator[CommandLine]:
-    line = CommandLine(tmp_path)
+def cli(tmp_path: Path, command_line: Callable[[Path], CommandLine]) -> Iterator[CommandLine]:
+    line = command_line(tmp_path)
     yield line
     line.close()
 

@@ -4,7 +4,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any
 
 from sqlalchemy import Row
 
@@ -61,10 +61,10 @@ def _spec(text: str, max_trials: int | None, parallel_trials: int) -> StudySpec:
     return StudySpec.from_json(json.loads(text) | budget)
 
 
-def trial_from_row(row: Row[Any]) -> Trial:
-    """Return the trial that a whole row of ``trial`` holds."""
+def trial_from_row(row: Iterable[Any]) -> Trial:
+    """Return the trial that a whole row of ``trial`` holds, its columns in the table's order."""
     (_, number, params, origin, state, attempt, faults, worker, lease_until, stop_requested,
-     metrics, step, _, reason, queued, started, finished, revision) = cast("tuple[Any, ...]", row)  # fmt: skip
+     metrics, step, _, reason, queued, started, finished, revision) = row  # fmt: skip
     return Trial(
         number=number,
         values=json.loads(params),

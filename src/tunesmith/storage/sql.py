@@ -353,22 +353,20 @@ class SqlStorage:
             row = self._trial_row(connection, locked.id, study, number)
             if row.attempt == attempt and row.state == state:
                 return trial_from_row(row)
-            row = _held(connection, locked, number, attempt)
-            ended = _set_trial(
+            _check_held(row, attempt)
+            objective = Objective(**json.loads(locked.spec)["objectives"][0])
+            return _set_trial(
                 connection,
                 locked,
                 row,
                 state=state,
                 metrics=dump(dict(metrics)),
                 step=step,
+                loss=loss(Trial(number, {}, state, metrics=metrics), objective),
                 reason=storable(reason),
                 lease_until=None,
                 finished=self._clock(),
             )
-            rank = loss(ended, Objective(**json.loads(locked.spec)["objectives"][0]))
-            if rank is not None:
-                connection.execute(_SET_TRIAL, {"sid": locked.id, "n": number, "loss": rank})
-            return ended
 
     def requeue(
         self, study: str, number: int, attempt: int, reason: str, *, fault: bool = False
@@ -539,16 +537,22 @@ def _held(connection: Connection, locked: _Locked, number: int, attempt: int) ->
     if row is None:
         msg = f"Study {locked.name!r} has no trial {number}."
         raise NotFoundError(msg)
+    _check_held(row, attempt)
+    return row
+
+
+def _check_held(row: Row[Any], attempt: int) -> None:
     if row.attempt != attempt:
-        msg = f"Trial {number} is at attempt {row.attempt} by now; attempt {attempt} has lost it."
+        msg = (
+            f"Trial {row.number} is at attempt {row.attempt} by now; attempt {attempt} has lost it."
+        )
         raise LeaseLostError(msg)
     if row.state != TrialState.RUNNING:
         if row.state == TrialState.QUEUED:
-            msg = f"Trial {number} was taken back to the queue; attempt {attempt} has lost it."
+            msg = f"Trial {row.number} was taken back to the queue; attempt {attempt} has lost it."
             raise LeaseLostError(msg)
-        msg = f"Trial {number} is {row.state}, not running."
+        msg = f"Trial {row.number} is {row.state}, not running."
         raise StateError(msg)
-    return row
 
 
 def _set_trial(connection: Connection, locked: _Locked, row: Row[Any], **changes: object) -> Trial:
@@ -559,8 +563,7 @@ def _set_trial(connection: Connection, locked: _Locked, row: Row[Any], **changes
         raise StateError(msg)
     changes["revision"] = locked.revision
     connection.execute(_SET_TRIAL, {"sid": locked.id, "n": row.number, **changes})
-    after = connection.execute(_TRIAL, {"sid": locked.id, "n": row.number}).one()
-    return trial_from_row(after)
+    return trial_from_row({**row._mapping, **changes}.values())  # noqa: SLF001 - SQLAlchemy's public name
 
 
 def _cancel(

@@ -1,5 +1,6 @@
 """The live study: ask, report, finish."""
 
-from tunesmith.study.study import Observer, Study, check_metrics, check_step
+from tunesmith.study.checks import check_metrics, check_step
+from tunesmith.study.study import Observer, Study
 
 __all__ = ["Observer", "Study", "check_metrics", "check_step"]

@@ -5,25 +5,21 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import count
 from types import TracebackType
-from typing import Self, cast, overload
+from typing import Self, overload
 
 from tunesmith.errors import (
     ConflictError,
     LeaseLostError,
     MetricError,
-    MismatchError,
     NotFoundError,
     SpaceError,
     StateError,
     StudyEnded,
 )
 from tunesmith.model import (
-    Algorithm,
     History,
     Measurement,
-    Objective,
     Selection,
     Setting,
     StudyRecord,
@@ -33,14 +29,16 @@ from tunesmith.model import (
     Trial,
     TrialState,
     best_trial,
-    check_metric_name,
     check_study_name,
     select_measurement,
 )
 from tunesmith.reporting import Trials, study_card, study_text
 from tunesmith.search import make_searcher, position_rng
 from tunesmith.space import Parameter, Space, Value
-from tunesmith.storage import Claim, Storage, open_storage
+from tunesmith.storage import Claim, Storage
+from tunesmith.study.checks import check_metrics, check_step
+from tunesmith.study.opening import algorithm as read_algorithm
+from tunesmith.study.opening import make_or_continue, objectives, opened
 from tunesmith.study.start import start_points
 from tunesmith.study.worker import is_dead, own_name
 
@@ -65,7 +63,8 @@ class Study:
         storage: A storage or its URL; None keeps the study in memory only.
         algorithm: The searcher's name, or a mapping with its ``name`` and settings.
         seed: Seeds every random choice; None draws one, which the study keeps.
-        max_trials: How many trials the study may have.
+        max_trials: How many trials the study may have; a study that is continued with more than it
+            had goes on up to them.
         parallel_trials: How many trials are run at once.
         max_failed_trials: The study fails when more trials than this have failed.
         measurement: Which of a trial's measurements counts, judged by the first objective.
@@ -102,8 +101,8 @@ class Study:
     ) -> None:
         spec = StudySpec(
             space=space if isinstance(space, Space) else Space(space),
-            objectives=_objectives(minimize, maximize),
-            algorithm=_algorithm(algorithm),
+            objectives=objectives(minimize, maximize),
+            algorithm=read_algorithm(algorithm),
             seed=secrets.randbits(32) if seed is None else seed,
             max_trials=max_trials,
             parallel_trials=parallel_trials,
@@ -136,9 +135,9 @@ class Study:
             name: The study's name.
             storage: A storage or its URL; None is the default storage of the working directory.
         """
-        opened = _opened(storage, create=False)
+        found = opened(storage, create=False)
         study = cls.__new__(cls)
-        study._attach(opened, opened.study(name))  # noqa: SLF001 - a constructor
+        study._attach(found, found.study(name))  # noqa: SLF001 - a constructor
         return study
 
     def _open(
@@ -154,9 +153,10 @@ class Study:
         if name is not None:
             check_study_name(name)
         make_searcher(spec.algorithm).check(spec)
-        opened = _opened("sqlite://" if storage is None else storage)
-        record = _make_or_continue(opened, name, spec, command)
-        self._attach(opened, record, worker=worker, lease_s=lease_s)
+        found = opened("sqlite://" if storage is None else storage)
+        record = make_or_continue(found, name, spec, command)
+        self._attach(found, record, worker=worker, lease_s=lease_s)
+        self._raise_budget(spec.max_trials)
 
     def _attach(
         self,
@@ -469,9 +469,7 @@ class Study:
         goes on.
         """
         self.refresh()
-        limit = self.spec.max_trials
-        if max_trials is not None and limit is not None and max_trials > limit:
-            self.set_budget(max_trials=max_trials)
+        self._raise_budget(max_trials)
         state = self._record.state
         ended = state is StudyState.FINISHED and not self._history.open
         if state is not StudyState.ACTIVE and not ended:
@@ -612,6 +610,12 @@ class Study:
                 self._settle()
         return ended
 
+    def _raise_budget(self, max_trials: int | None) -> None:
+        """Take a larger budget than the stored one; a smaller one may be an old file's."""
+        limit = self.spec.max_trials
+        if max_trials is not None and limit is not None and max_trials > limit:
+            self.set_budget(max_trials=max_trials)
+
     def _give_up_after_failures(self) -> None:
         failed, bound = self._history.count(TrialState.FAILED), self.spec.max_failed_trials
         if self._record.state is StudyState.ACTIVE and bound is not None and failed > bound:
@@ -646,93 +650,5 @@ class Study:
             observer(trial)
 
 
-def check_step(step: object) -> int:
-    """Return ``step`` as an int; raise `MetricError` unless it is a whole number from 0."""
-    try:
-        number = getattr(step, "item", lambda: step)()
-    except (TypeError, ValueError):  # an array of several
-        number = None
-    if isinstance(number, float) and number.is_integer():
-        number = int(number)
-    if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < 2**63:
-        msg = f"A step is a whole number from 0; given {step!r}."
-        raise MetricError(msg)
-    return number
-
-
-def check_metrics(metrics: Mapping[str, object]) -> dict[str, float]:
-    """Return the metrics as floats; raise `MetricError` for a value that is no real number.
-
-    Scalars of numpy, PyTorch and others are taken by their ``item()``.
-    """
-    return {name: _check_value(name, value) for name, value in metrics.items()}
-
-
-def _check_value(name: str, value: object) -> float:
-    check_metric_name(name)
-    try:
-        number = getattr(value, "item", lambda: value)()
-        if isinstance(number, str | bytes | complex):
-            raise TypeError
-        return float(cast("float", number))
-    except (TypeError, ValueError, OverflowError, RuntimeError):  # the last is PyTorch's
-        msg = f"The metric {name!r} is a number; given {value!r}."
-        raise MetricError(msg) from None
-
-
-def _opened(storage: Storage | str | None, *, create: bool = True) -> Storage:
-    if storage is None or isinstance(storage, str):
-        return open_storage(storage, create=create)
-    return storage
-
-
-def _make_or_continue(
-    storage: Storage, name: str | None, spec: StudySpec, command: str
-) -> StudyRecord:
-    if name is None:
-        return _make_unnamed(storage, spec, command)
-    try:
-        return storage.create_study(name, spec, command=command)
-    except ConflictError:
-        record = storage.study(name)
-    if differences := record.spec.differences(spec):
-        msg = "\n  ".join(
-            [
-                f"Study {name!r} exists with another space or metric:",
-                *differences,
-                "Take another name, or delete the old study, or put back what was.",
-            ]
-        )
-        raise MismatchError(msg)
-    return record
-
-
-def _make_unnamed(storage: Storage, spec: StudySpec, command: str) -> StudyRecord:
-    while True:
-        taken = set(storage.study_names())
-        name = next(n for i in count(1) if (n := f"study-{i}") not in taken)
-        try:
-            return storage.create_study(name, spec, command=command)
-        except ConflictError:  # somebody else took it just now
-            continue
-
-
 def _number(trial: Trial | int) -> int:
     return trial.number if isinstance(trial, Trial) else trial
-
-
-def _objectives(
-    minimize: str | Sequence[str], maximize: str | Sequence[str]
-) -> tuple[Objective, ...]:
-    low = [minimize] if isinstance(minimize, str) else list(minimize)
-    high = [maximize] if isinstance(maximize, str) else list(maximize)
-    return tuple(Objective(m, "minimize") for m in low) + tuple(
-        Objective(m, "maximize") for m in high
-    )
-
-
-def _algorithm(algorithm: str | Mapping[str, Setting]) -> Algorithm:
-    if isinstance(algorithm, str):
-        return Algorithm(algorithm)
-    settings = dict(algorithm)
-    return Algorithm(cast("str", settings.pop("name", "default")), settings)

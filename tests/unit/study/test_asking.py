@@ -3,6 +3,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -681,3 +682,15 @@ def test_infeasible_trials_are_no_failures(make: Make) -> None:
     study.tell(study.ask(), infeasible="too wide")
 
     assert state(study) is StudyState.ACTIVE
+
+
+def test_a_study_that_is_opened_with_a_larger_budget_goes_on_up_to_it(tmp_path: Path) -> None:
+    storage = f"sqlite:///{tmp_path / 's.db'}"
+    space = {"x": Double(0, 1)}
+    with Study(space, minimize="y", name="s", storage=storage, max_trials=1) as first:
+        first.tell(first.ask(), y=1.0)
+
+    with Study(space, minimize="y", name="s", storage=storage, max_trials=2) as again:
+        assert again.ask().number == 2
+    with Study(space, minimize="y", name="s", storage=storage, max_trials=1) as smaller:
+        assert smaller.spec.max_trials == 2

@@ -1,0 +1,69 @@
+"""How a study is opened: its storage found, its arguments read, and made or continued by name."""
+
+from collections.abc import Mapping, Sequence
+from itertools import count
+from typing import cast
+
+from tunesmith.errors import ConflictError, MismatchError
+from tunesmith.model import Algorithm, Objective, Setting, StudyRecord, StudySpec
+from tunesmith.storage import Storage, open_storage
+
+__all__ = ["algorithm", "make_or_continue", "objectives", "opened"]
+
+
+def opened(storage: Storage | str | None, *, create: bool = True) -> Storage:
+    """Return the storage, opened if it is a URL; None is the default storage."""
+    if storage is None or isinstance(storage, str):
+        return open_storage(storage, create=create)
+    return storage
+
+
+def make_or_continue(
+    storage: Storage, name: str | None, spec: StudySpec, command: str
+) -> StudyRecord:
+    """Make the study, or return the one of that name; raise `MismatchError` if it is another."""
+    if name is None:
+        return _make_unnamed(storage, spec, command)
+    try:
+        return storage.create_study(name, spec, command=command)
+    except ConflictError:
+        record = storage.study(name)
+    if differences := record.spec.differences(spec):
+        msg = "\n  ".join(
+            [
+                f"Study {name!r} exists with another space or metric:",
+                *differences,
+                "Take another name, or delete the old study, or put back what was.",
+            ]
+        )
+        raise MismatchError(msg)
+    return record
+
+
+def _make_unnamed(storage: Storage, spec: StudySpec, command: str) -> StudyRecord:
+    while True:
+        taken = set(storage.study_names())
+        name = next(n for i in count(1) if (n := f"study-{i}") not in taken)
+        try:
+            return storage.create_study(name, spec, command=command)
+        except ConflictError:  # somebody else took it just now
+            continue
+
+
+def objectives(
+    minimize: str | Sequence[str], maximize: str | Sequence[str]
+) -> tuple[Objective, ...]:
+    """Return the objectives: those to minimize, then those to maximize."""
+    low = [minimize] if isinstance(minimize, str) else list(minimize)
+    high = [maximize] if isinstance(maximize, str) else list(maximize)
+    return tuple(Objective(m, "minimize") for m in low) + tuple(
+        Objective(m, "maximize") for m in high
+    )
+
+
+def algorithm(given: str | Mapping[str, Setting]) -> Algorithm:
+    """Return the searcher's name and settings from a name or a mapping."""
+    if isinstance(given, str):
+        return Algorithm(given)
+    settings = dict(given)
+    return Algorithm(cast("str", settings.pop("name", "default")), settings)
