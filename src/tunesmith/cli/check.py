@@ -9,7 +9,7 @@ import click
 
 from tunesmith.cli.app import Exit
 from tunesmith.cli.console import out, say, table
-from tunesmith.cli.run import check_program
+from tunesmith.cli.plan import check_program
 from tunesmith.execution import CommandExecutor, command_line
 from tunesmith.model import Program, Trial, TrialState
 from tunesmith.reporting import duration, goal_text, json_text, number

@@ -15,7 +15,7 @@ from tunesmith.cli.options import storage_option, study_argument
 from tunesmith.cli.require import Requirement
 from tunesmith.errors import StateError
 from tunesmith.execution import study_directory
-from tunesmith.model import FINAL, StudyState, TrialState
+from tunesmith.model import StudyState, TrialState
 from tunesmith.reporting import counts_text, json_text, trial_document
 from tunesmith.specs import parse_assignment, parse_duration
 from tunesmith.storage import Storage, files_root, open_storage
@@ -196,8 +196,8 @@ def wait_command(study: str, goal: str, timeout: str | None, storage: str | None
         summary = opened.summary(name)
         if requirement is not None and requirement.holds(summary):
             return Exit.DONE
-        open_trials = sum(n for s, n in summary.counts.items() if s not in FINAL)
-        if summary.record.state not in (StudyState.ACTIVE, StudyState.PAUSED) and not open_trials:
+        ended = summary.record.state not in (StudyState.ACTIVE, StudyState.PAUSED)
+        if ended and not summary.counts.get(TrialState.RUNNING):
             say(f"study {name} is {summary.record.state}: {counts_text(summary.counts)}")
             if summary.record.state is StudyState.FAILED:
                 return Exit.STUDY_FAILED

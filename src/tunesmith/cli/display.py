@@ -76,7 +76,7 @@ class _Progress:
 
     def left(self) -> str:
         """Return how long it may still take, as ``, about 2m left``; ``""`` while nobody can tell."""
-        if self.total is None or self.ended_here < 2:
+        if self.total is None or self.ended_here < 2 or self.done >= self.total:
             return ""
         seconds = self.elapsed_s / self.ended_here * max(0, self.total - self.done)
         return f", about {duration(seconds)} left"
@@ -112,18 +112,22 @@ def _write_github_summary(summary: StudySummary, line: str) -> None:
 
 
 def _head(study: Study) -> str:
-    trials = study.spec.max_trials or study.space.size
+    trials = _trials(study.spec.max_trials or study.space.size)
     return (
-        f"study {study.name} · {goal_text(study.spec)} · {trials} trials,"
+        f"study {study.name} · {goal_text(study.spec)} · {trials},"
         f" {study.spec.parallel_trials} at a time · algorithm {study.spec.algorithm.name}"
     )
 
 
-def _space_line(study: Study) -> str:
+def _trials(count: int | None) -> str:
+    return "1 trial" if count == 1 else f"{count} trials"
+
+
+def _space_lines(study: Study) -> list[str]:
+    """Return how the parameters were understood, one a line."""
     names = list(study.space)
-    shown = [f"{name} {study.space.describe(name)}" for name in names[:_PARAMETERS_SHOWN]]
-    more = [f"{len(names) - len(shown)} more"] if len(names) > len(shown) else []
-    return " · ".join(shown + more)
+    lines = [f"{name} {study.space.describe(name)}" for name in names[:_PARAMETERS_SHOWN]]
+    return lines + ([f"… {len(names) - len(lines)} more"] if len(names) > len(lines) else [])
 
 
 def _finish(study: Study, progress: _Progress) -> StudySummary:
@@ -156,9 +160,10 @@ class PlainDisplay:
 
     def __enter__(self) -> Self:
         spec = self._study.spec
-        trials = spec.max_trials or self._study.space.size
-        self.note(f"{self._study.name} started, {trials} trials, {spec.parallel_trials} parallel")
-        self.note(_space_line(self._study))
+        trials = _trials(spec.max_trials or self._study.space.size)
+        self.note(f"{self._study.name} started, {trials}, {spec.parallel_trials} parallel")
+        for line in _space_lines(self._study):
+            self.note(f"  {line}")
         for thread in self._threads:
             thread.start()
         return self
@@ -242,7 +247,8 @@ class LiveDisplay:
 
     def __enter__(self) -> Self:
         say(_head(self._study))
-        say(_space_line(self._study))
+        for line in _space_lines(self._study):
+            say(f"  {line}")
         say(f"files {files_root(self._study.storage.url) / 'trials' / self._study.name}")
         self._live.start()
         return self

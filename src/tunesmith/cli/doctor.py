@@ -13,7 +13,7 @@ from click.shell_completion import get_completion_class
 from tunesmith.cli.app import Exit, application
 from tunesmith.cli.console import out
 from tunesmith.cli.options import format_option, storage_option
-from tunesmith.errors import TunesmithError
+from tunesmith.errors import NotFoundError, StorageError
 from tunesmith.execution import visible_gpus
 from tunesmith.plugins import plugin_names
 from tunesmith.reporting import json_text
@@ -56,9 +56,11 @@ def doctor_command(storage: str | None, output: str) -> int:
     try:
         names = open_storage(storage, create=False).study_names()
         report["storage_state"] = f"{len(names)} studies"
-    except TunesmithError as error:
+    except NotFoundError:
+        report["storage_state"] = "no studies yet"
+    except StorageError as error:
         report["storage_state"] = str(error)
-        healthy = "There are no studies" in str(error)
+        healthy = False
     for role in _ROLES:
         report[role] = plugin_names(role)
     if output == "json":

@@ -1,5 +1,6 @@
 """Commands that look: ``ls``, ``show``, ``trials``, ``best``, ``export``."""
 
+import contextlib
 import json
 import shlex
 import time
@@ -12,6 +13,7 @@ from tunesmith.cli.console import out, say, table
 from tunesmith.cli.names import find, find_study, find_trial
 from tunesmith.cli.options import format_option, storage_option, study_argument
 from tunesmith.cli.where import Filter, field_value
+from tunesmith.errors import NotFoundError
 from tunesmith.execution import trial_directory, value_texts
 from tunesmith.model import Measurement, StudySpec, StudySummary, Trial, TrialState
 from tunesmith.reporting import (
@@ -39,13 +41,14 @@ __all__ = ["best_command", "export_command", "ls_command", "show_command", "tria
 @format_option("table", "json", "jsonl", "name")
 def ls_command(storage: str | None, output: str) -> None:
     """List the studies, the last used first."""
-    opened = open_storage(storage, create=False)
-    names = opened.study_names()
+    summaries: list[StudySummary] = []
+    with contextlib.suppress(NotFoundError):  # no storage yet: an empty list, and no fault
+        opened = open_storage(storage, create=False)
+        summaries = [opened.summary(name) for name in opened.study_names()]
     if output == "name":
-        for name in names:
-            out(name)
+        for summary in summaries:
+            out(summary.record.name)
         return
-    summaries = [opened.summary(name) for name in names]
     documents = [study_document(summary) for summary in summaries]
     if output == "json":
         out(json_text({"schema": "tunesmith.studies/1", "studies": documents}))

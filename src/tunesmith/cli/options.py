@@ -27,7 +27,7 @@ def study_argument(
     """Add an argument for a study (or a trial of one); ``@`` by default where it is not required."""
     return click.argument(
         name,
-        metavar=name.upper(),
+        metavar=name.upper() if required else f"[{name.upper()}]",
         required=required,
         default=default,
         shell_complete=complete_studies,

@@ -1,12 +1,13 @@
 """``tunesmith run``: tunes a program, from a file or from the command line alone."""
 
+import secrets
 import shlex
-import shutil
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from types import FrameType
 
@@ -17,25 +18,17 @@ from tunesmith.cli.console import is_live, say
 from tunesmith.cli.display import LiveDisplay, PlainDisplay
 from tunesmith.cli.events import EventStream
 from tunesmith.cli.options import storage_option
+from tunesmith.cli.plan import Overrides, check_program, read_plan
 from tunesmith.cli.require import Requirement
-from tunesmith.errors import NotFoundError, Problem, SpecError
+from tunesmith.errors import NotFoundError
 from tunesmith.execution import CommandExecutor
-from tunesmith.model import (
-    Algorithm,
-    Goal,
-    MetricReading,
-    Objective,
-    Program,
-    StudySpec,
-    StudyState,
-    check_study_name,
-)
-from tunesmith.specs import TuneFile, parse_duration, parse_memory, parse_parameters, read_study
+from tunesmith.model import Program, StudyState
+from tunesmith.specs import TuneFile
 from tunesmith.storage import Storage, files_root, open_storage
 from tunesmith.study import Study
 from tunesmith.tuner import LEASE_S, Haste, Tuner
 
-__all__ = ["check_program", "read_plan", "run_command"]
+__all__ = ["run_command"]
 
 
 class SplitCommand(click.Command):
@@ -47,24 +40,6 @@ class SplitCommand(click.Command):
             cut = args.index("--")
             args, ctx.meta["program"] = args[:cut], tuple(args[cut + 1 :])
         return super().parse_args(ctx, args)
-
-
-@dataclass(frozen=True, slots=True)
-class _Overrides:
-    """What the command line says instead of the file, or without one."""
-
-    parameters: tuple[str, ...]
-    metrics: tuple[str, ...]
-    maximize: bool | None
-    max_trials: int | None
-    parallel_trials: int | None
-    algorithm: str | None
-    seed: int | None
-    name: str | None
-    program: tuple[str, ...]
-    time_limit: str | None
-    memory_limit: str | None
-    pattern: str
 
 
 @click.command("run", cls=SplitCommand, short_help="tune a program")
@@ -125,7 +100,7 @@ def run_command(
     (accuracy=0.93), from TensorBoard events, cloudml-hypertune or tunesmith.report(). The same
     command goes on where the last one ended. Ctrl-C lets running trials finish; twice stops them.
     """
-    wanted = _Overrides(**options, program=ctx.meta.get("program", ()))  # type: ignore[arg-type]
+    wanted = Overrides(**options, program=ctx.meta.get("program", ()))  # type: ignore[arg-type]
     plan = read_plan(file, wanted)
     requirement = Requirement.parse(require) if require else None
     program = check_program(plan)
@@ -136,6 +111,10 @@ def run_command(
         spec, name=name, storage=opened, command=shlex.join(program.command), lease_s=LEASE_S
     )
     study.continue_up_to(spec.max_trials)
+    if study.spec.parallel_trials != spec.parallel_trials:
+        study.set_budget(parallel_trials=spec.parallel_trials)
+    if study.spec.algorithm != spec.algorithm and not quiet:
+        say(f"study {name} keeps its algorithm {study.spec.algorithm.name}; --new begins another")
     if study.record.state is StudyState.FINISHED and not as_json:
         if not quiet:
             say(repr(study))
@@ -146,135 +125,28 @@ def run_command(
     return _tune(study, program, requirement, as_json=as_json, verbose=verbose, quiet=quiet)
 
 
-def read_plan(file: Path | None, wanted: _Overrides) -> TuneFile:
-    """Return the study and program that a file and options describe together."""
-    if file is None and not wanted.parameters:
-        raise click.UsageError("Name a FILE, or give parameters with -p and a program behind --.")
-    if file is not None and wanted.parameters:
-        raise click.UsageError("Parameters stand in the FILE or in -p, not in both.")
-    plan = read_study(file) if file is not None else _inline(wanted)
-    changes = {
-        "max_trials": wanted.max_trials,
-        "parallel_trials": wanted.parallel_trials,
-        "seed": wanted.seed,
-        "algorithm": Algorithm(wanted.algorithm) if wanted.algorithm else None,
-        "objectives": _objectives(wanted) if file is not None and wanted.metrics else None,
-    }
-    spec = replace(plan.spec, **{k: v for k, v in changes.items() if v is not None})  # type: ignore[arg-type]
-    if wanted.name:
-        check_study_name(wanted.name)
-    return replace(
-        plan,
-        name=wanted.name or plan.name,
-        spec=spec,
-        seed_given=plan.seed_given or wanted.seed is not None,
-        program=_program(plan.program, wanted),
-    )
-
-
-def check_program(plan: TuneFile) -> Program:
-    """Return the plan's program; raise `SpecError` if there is none or it can't be found."""
-    program = plan.program
-    if program is None:
-        message = "There is no command. Add `command: python train.py` to the file, or `-- python train.py`."
-        raise SpecError([Problem("E121", message)])
-    word = program.command[0]
-    where = Path(program.directory)
-    if not where.is_dir():
-        raise SpecError([Problem("E121", f"The command's directory {where} does not exist.")])
-    found = shutil.which(str(where / word)) if "/" in word else shutil.which(word)
-    if found is None:
-        message = f"The command {word!r} can't be found or may not be executed."
-        raise SpecError([Problem("E121", message)])
-    if plan.spec.max_trials is None and plan.spec.space.size is None:
-        message = "The study would never end: say how many trials it may have (max_trials, or -n)."
-        raise SpecError([Problem("E103", message)])
-    return program
-
-
-def _inline(wanted: _Overrides) -> TuneFile:
-    if not wanted.program:
-        raise click.UsageError(
-            "Give the program behind --, as in: run -p ... -m ... -- python train.py"
-        )
-    if not wanted.metrics:
-        raise click.UsageError("Name the metric: -m accuracy --max, or -m loss --min.")
-    spec = StudySpec(space=parse_parameters(wanted.parameters), objectives=_objectives(wanted))
-    return TuneFile(_name_after(wanted.program), spec)
-
-
-def _objectives(wanted: _Overrides) -> tuple[Objective, ...]:
-    if wanted.maximize is None:
-        raise click.UsageError("Say whether the metric should be large (--max) or small (--min).")
-    goal: Goal = "maximize" if wanted.maximize else "minimize"
-    return tuple(Objective(metric, goal) for metric in wanted.metrics)
-
-
-def _program(program: Program | None, wanted: _Overrides) -> Program | None:
-    if wanted.program:
-        names = {text.partition("=")[0].strip() for text in wanted.parameters}
-        places = any(f"{{{name}}}" in word for word in wanted.program for name in names)
-        base = program or Program(())
-        program = replace(
-            base,
-            command=wanted.program,
-            directory=str(Path.cwd()),
-            values_as="placeholders" if places else base.values_as,
-        )
-    if program is None:
-        return None
-    resources, reading = program.resources, program.reading
-    if wanted.time_limit is not None:
-        resources = replace(
-            resources, time_limit_s=_quantity("--time-limit", parse_duration, wanted.time_limit)
-        )
-    if wanted.memory_limit is not None:
-        limit = _quantity("--memory-limit", parse_memory, wanted.memory_limit)
-        resources = replace(resources, memory_limit_mib=limit)
-    if wanted.pattern:
-        reading = MetricReading(reading.sources, wanted.pattern)
-    return replace(program, resources=resources, reading=reading)
-
-
-def _quantity(option: str, parse: object, text: str) -> float:
-    try:
-        return float(parse(text))  # type: ignore[operator]
-    except ValueError as error:
-        raise click.UsageError(f"{option}: {error}") from error
-
-
-def _name_after(program: Sequence[str]) -> str:
-    """Return a name after the script, or else after the program."""
-    script = next((word for word in program if word.endswith((".py", ".sh"))), program[0])
-    stem = Path(script).stem
-    return "".join(c if c.isalnum() or c in "_." else "-" for c in stem).strip("-.") or "study"
-
-
 def _choose_name(plan: TuneFile, storage: Storage, *, given: bool, new: bool) -> str:
-    """Return the study's name: the plan's, or the next free one where a new study is meant.
+    """Return the study's name: the given one, or the next free number behind it.
 
-    A command line that names no study goes on with the last one of its own that has not ended, so
-    that the same command after a crash continues; otherwise it begins another.
+    A command line that names no study gets a number, and goes on with a study of its own that has
+    not ended, so that the same command continues after a crash.
     """
-    taken = set(storage.study_names())
-    if plan.name not in taken or (given and not new):
+    names = storage.study_names()
+    if given and not (new and plan.name in names):
         return plan.name
-    if not new:
-        for name in storage.study_names():
-            record = storage.study(name)
-            ours = name == plan.name or name.rpartition("-")[0] == plan.name
-            if (
-                ours
-                and record.state is not StudyState.FINISHED
-                and not record.spec.differences(plan.spec)
-            ):
-                return name
-    return next(n for i in range(2, len(taken) + 3) if (n := f"{plan.name}-{i}") not in taken)
+    for name in () if new else names:
+        record = storage.study(name)
+        if (
+            name.rpartition("-")[0] == plan.name
+            and record.state is not StudyState.FINISHED
+            and not record.spec.differences(plan.spec)
+        ):
+            return name
+    first = 2 if given else 1
+    return next(n for i in count(first) if (n := f"{plan.name}-{i}") not in names)
 
 
 def _stored_seed(storage: Storage, name: str) -> int:
-    import secrets  # noqa: PLC0415 - only for new studies
-
     try:
         return storage.study(name).spec.seed
     except NotFoundError:
@@ -373,8 +245,7 @@ def _exit_status(study: Study, signals: _Signals, requirement: Requirement | Non
     study.refresh()
     summary = study.storage.summary(study.name)
     if summary.record.state is StudyState.ACTIVE and (signals.interrupts or signals.terminated):
-        again = shlex.join(["tunesmith", *sys.argv[1:]])
-        say(f"tunesmith: nothing is lost; go on with: {again}")
+        say(f"tunesmith: nothing is lost; go on with: {_same_command(study.name)}")
         return Exit.TERMINATED if signals.terminated else Exit.INTERRUPTED
     if summary.record.state is StudyState.FAILED or (summary.best is None and summary.done):
         why = (
@@ -388,3 +259,14 @@ def _exit_status(study: Study, signals: _Signals, requirement: Requirement | Non
         say(f"tunesmith: ended without meeting --require {requirement}")
         return Exit.UNMET
     return Exit.DONE
+
+
+def _same_command(study: str) -> str:
+    """Return the command that goes on with this study, also if the one just given began it."""
+    words = sys.argv[1:]
+    cut = words.index("--") if "--" in words else len(words)
+    options, program = words[:cut], words[cut:]
+    if "--new" in options:
+        options.remove("--new")
+        options += ["--name", study]
+    return shlex.join(["tunesmith", *options, *program])

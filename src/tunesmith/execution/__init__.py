@@ -7,7 +7,7 @@ from tunesmith.execution.function import FunctionExecutor
 from tunesmith.execution.inside import infeasible, report
 from tunesmith.execution.live import LiveTrial
 from tunesmith.execution.mark import MARK
-from tunesmith.execution.slots import visible_gpus
+from tunesmith.execution.slots import Slots, visible_gpus
 from tunesmith.execution.tree import kill_marked
 from tunesmith.execution.workdir import study_directory, trial_directory
 
@@ -20,6 +20,7 @@ __all__ = [
     "LiveTrial",
     "Outcome",
     "Reported",
+    "Slots",
     "command_line",
     "infeasible",
     "kill_marked",

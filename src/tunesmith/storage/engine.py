@@ -18,7 +18,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import StaticPool
 
-from tunesmith.errors import StorageError
+from tunesmith.errors import NotFoundError, StorageError
 from tunesmith.storage import schema
 
 __all__ = ["Database"]
@@ -84,9 +84,8 @@ class Database:
         if self._path is None:
             yield
             return
-        name = hashlib.sha256(topic.encode()).hexdigest()[:12]
         try:
-            lock = self._path.with_name(f"{self._path.name}-{name}.lock").open("ab")
+            lock = self._lock_path(self._path, topic).open("ab")
         except OSError:  # a read-only disk: then all may come in
             yield
             return
@@ -94,9 +93,18 @@ class Database:
             _wait_for(lock)
             yield
 
+    def forget(self, topic: str) -> None:
+        """Remove what `alone` left behind for a topic that is no more."""
+        if self._path is not None:
+            self._lock_path(self._path, topic).unlink(missing_ok=True)
+
     def close(self) -> None:
         """Close all connections."""
         self._engine.dispose()
+
+    def _lock_path(self, database: Path, topic: str) -> Path:
+        name = hashlib.sha256(topic.encode()).hexdigest()[:12]
+        return database.with_name(f"{database.name}-{name}.lock")
 
     def _prepare_file(self, path: Path, *, create: bool) -> None:
         try:
@@ -108,7 +116,7 @@ class Database:
             return
         if not create:
             msg = f"There are no studies at {path}. `tunesmith demo` or `tunesmith run` makes some."
-            raise StorageError(msg)
+            raise NotFoundError(msg)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             if path.parent.name == ".tunesmith" and not (path.parent / ".gitignore").exists():

@@ -24,6 +24,7 @@ def open_storage(url: str | None = None, *, create: bool = True) -> Storage:
     """Open the storage at ``url`` (`default_url` if None), made on first use unless ``create`` is false.
 
     Raises:
+        NotFoundError: it is not there yet, and ``create`` is false.
         StorageError: no storage speaks the URL's scheme, or it can't be opened.
     """
     url = url or default_url()

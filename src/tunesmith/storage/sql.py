@@ -195,6 +195,7 @@ class SqlStorage:
             for table in (measurement, trial):
                 connection.execute(delete(table).where(table.c.study_id == locked.id))
             connection.execute(delete(study).where(study.c.id == locked.id))
+        self._database.forget(name)
 
     def set_state(
         self, study: str, state: StudyState, reason: str = "", *, at: int | None = None
@@ -527,7 +528,7 @@ def _refuse_more_than_budget(connection: Connection, locked: _Locked, more: int)
         )
     ).scalar_one()
     if locked.size - cancelled + more > locked.max_trials:
-        msg = f"Study {locked.name!r} has its {locked.max_trials} trials (max_trials)."
+        msg = f"Study {locked.name!r} has its {locked.max_trials} trials (max_trials). One more: tunesmith set {locked.name} trials=+1"
         raise StudyEnded(msg)
 
 

@@ -11,6 +11,9 @@ from tunesmith.storage import Storage, open_storage
 __all__ = ["algorithm", "make_or_continue", "objectives", "opened"]
 
 
+_WAYS_OUT = "Take another name (--name), begin a new study (--new), delete the old one"
+
+
 def opened(storage: Storage | str | None, *, create: bool = True) -> Storage:
     """Return the storage, opened if it is a URL; None is the default storage."""
     if storage is None or isinstance(storage, str):
@@ -33,7 +36,7 @@ def make_or_continue(
             [
                 f"Study {name!r} exists with another space or metric:",
                 *differences,
-                "Take another name, or delete the old study, or put back what was.",
+                f"{_WAYS_OUT} (tunesmith delete {name}), or put back what was.",
             ]
         )
         raise MismatchError(msg)

@@ -566,9 +566,7 @@ class Study:
             return
         for trial in [t for t in self._history.open if t.worker in dead]:
             try:
-                self.storage.requeue(
-                    self.name, trial.number, trial.attempt, "its worker died; it starts again"
-                )
+                self.storage.requeue(self.name, trial.number, trial.attempt, "its worker died")
             except (LeaseLostError, StateError):  # another worker was faster
                 continue
         self.refresh()

@@ -198,7 +198,7 @@ class Tuner:
         self._ended = "interrupted"
         if self._haste >= Haste.STOP:
             for run in self._running.values():
-                self._stop(run, Outcome.INTERRUPTED, "the tuner was interrupted; it starts again")
+                self._stop(run, Outcome.INTERRUPTED, "the tuner was interrupted")
         if self._haste is Haste.KILL:
             self._executor.kill()
 
@@ -268,7 +268,7 @@ class Tuner:
             case Outcome.INTERRUPTED:
                 study.requeue(trial, ended.reason)
             case Outcome.LOST if trial.faults < self._retries:
-                study.requeue(trial, f"{ended.reason}; it starts again", fault=True)
+                study.requeue(trial, ended.reason, fault=True)
             case Outcome.LOST:
                 times = f" ({trial.faults + 1} times)" if trial.faults else ""
                 study.fail(trial, ended.reason + times)
@@ -301,7 +301,7 @@ class Tuner:
         failed = history.count(TrialState.FAILED)
         if failed == history.count(*FINAL) and failed >= max(_HOPELESS, self._capacity()):
             self._study.give_up(
-                f"the first {failed} trials all failed, the last with: {trial.reason}"
+                f"the first {failed} trials all failed, the last with: {trial.reason.rstrip('.')}"
             )
 
     def _finished(self) -> bool:
@@ -324,7 +324,7 @@ class Tuner:
         self._executor.kill()
         for run in self._running.values():
             try:
-                self._study.requeue(run.trial, "the tuner broke down; it starts again")
+                self._study.requeue(run.trial, "the tuner broke down")
             except TunesmithError:
                 continue
 

@@ -236,7 +236,7 @@ SAMPLES = [
     (
         "E120",
         "maximize: «a b»\n" + SPACE,
-        "A metric's name can't be 'a b'. Use letters, digits, '_', '-', '.' and '/'.",
+        "A metric's name can't be 'a b'. Use up to 200 letters, digits, '_', '-', '.' and '/'.",
         "",
     ),
     ("E120", STUDY + "study: «''»", "a study's name can't be empty", ""),

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import event
 
-from tunesmith.errors import StorageError
+from tunesmith.errors import NotFoundError, StorageError
 from tunesmith.model import Measurement, TrialState
 from tunesmith.space import Double, Space
 from tunesmith.storage import Claim, open_storage
@@ -47,7 +47,7 @@ def in_use(path: Path) -> SqlStorage:
 
 
 def test_a_missing_file_is_said_to_be_missing(tmp_path: Path) -> None:
-    with pytest.raises(StorageError, match=r"no studies at .*gone\.db.*tunesmith run"):
+    with pytest.raises(NotFoundError, match=r"no studies at .*gone\.db.*tunesmith run"):
         open_storage(f"sqlite:///{tmp_path / 'gone.db'}", create=False)
 
     assert list(tmp_path.iterdir()) == []
