@@ -2,14 +2,11 @@ import json
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-from tunesmith.execution import MARK
 
 Result = subprocess.CompletedProcess[str]
 
@@ -104,36 +101,3 @@ def tune_file(cli: CommandLine) -> Callable[..., Path]:
         return cli.write("tune.yaml", "\n".join([*head, parameters, "command: sh train.sh", ""]))
 
     return write
-
-
-@pytest.fixture
-def until() -> Callable[..., None]:
-    """Polls for a condition that must come true soon."""
-
-    def wait(condition: Callable[[], object], timeout_s: float = 30.0) -> None:
-        deadline = time.monotonic() + timeout_s
-        while not condition():
-            assert time.monotonic() < deadline, "it did not come true in time"
-            time.sleep(0.01)
-
-    return wait
-
-
-@pytest.fixture
-def marked(tmp_path: Path) -> Callable[[], Sequence[int]]:
-    """Finds the living processes of trials that have their directories below ``tmp_path``."""
-    mark = f"{MARK}={tmp_path}".encode()
-
-    def find() -> list[int]:
-        found = []
-        for entry in Path("/proc").iterdir():
-            if entry.name.isdigit() and int(entry.name) != os.getpid():
-                try:
-                    variables = (entry / "environ").read_bytes().split(b"\0")
-                except OSError:
-                    continue
-                if any(variable.startswith(mark) for variable in variables):
-                    found.append(int(entry.name))
-        return found
-
-    return find

@@ -1,11 +1,10 @@
-import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tunesmith.execution import MARK, CommandExecutor, Ended, Executor, FunctionExecutor, Reported
+from tunesmith.execution import CommandExecutor, Ended, Executor, FunctionExecutor, Reported
 from tunesmith.model import Objective, Program, Resources, StudySpec, Trial
 from tunesmith.space import Double, Space, Value
 
@@ -91,36 +90,3 @@ def next_end() -> Callable[..., Ended]:
         pytest.fail("no trial ended in time")
 
     return wait
-
-
-@pytest.fixture
-def until() -> Callable[[Callable[[], object]], None]:
-    """Polls for a condition that must come true soon."""
-
-    def wait(condition: Callable[[], object], timeout_s: float = 20.0) -> None:
-        deadline = time.monotonic() + timeout_s
-        while not condition():
-            assert time.monotonic() < deadline, "it did not come true in time"
-            time.sleep(0.01)
-
-    return wait
-
-
-@pytest.fixture
-def marked(tmp_path: Path) -> Callable[[], dict[int, Mapping[str, str]]]:
-    """Finds the living processes of trials that have their directories below ``tmp_path``."""
-
-    def find() -> dict[int, Mapping[str, str]]:
-        found: dict[int, Mapping[str, str]] = {}
-        for entry in Path("/proc").iterdir():
-            if entry.name.isdigit() and int(entry.name) != os.getpid():
-                try:
-                    pairs = (entry / "environ").read_bytes().decode(errors="replace").split("\0")
-                except OSError:
-                    continue
-                variables = dict(p.split("=", 1) for p in pairs if "=" in p)
-                if variables.get(MARK, "").startswith(str(tmp_path)):
-                    found[int(entry.name)] = variables
-        return found
-
-    return find

@@ -110,6 +110,7 @@ def test_a_reaper_that_was_killed_is_replaced(
     commands: Callable[..., CommandExecutor],
     trial: Callable[..., Trial],
     next_end: Callable[..., Ended],
+    until: Until,
     tmp_path: Path,
 ) -> None:
     executor = commands("true")
@@ -118,6 +119,7 @@ def test_a_reaper_that_was_killed_is_replaced(
     (reaper,) = reapers(f"tuner of {tmp_path}")
 
     os.kill(reaper, signal.SIGKILL)
+    until(lambda: not reapers(f"tuner of {tmp_path}"))
     for number in (2, 3):
         executor.start(trial(number))
         assert next_end(executor).outcome is Outcome.SUCCEEDED

@@ -1,14 +1,12 @@
-import os
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from tunesmith.execution import MARK, CommandExecutor
+from tunesmith.execution import CommandExecutor
 from tunesmith.model import Objective, Program, Resources, StudySpec
 from tunesmith.space import Double, Parameter, Space
 from tunesmith.study import Study
@@ -114,36 +112,3 @@ number, attempt = int(os.environ["TUNESMITH_TRIAL"]), int(os.environ["TUNESMITH_
         return make(sys.executable, "-S", "-c", head + code, **settings)
 
     return setting
-
-
-@pytest.fixture
-def until() -> Callable[[Callable[[], object]], None]:
-    """Polls for a condition that must come true soon."""
-
-    def wait(condition: Callable[[], object], timeout_s: float = 20.0) -> None:
-        deadline = time.monotonic() + timeout_s
-        while not condition():
-            assert time.monotonic() < deadline, "it did not come true in time"
-            time.sleep(0.01)
-
-    return wait
-
-
-@pytest.fixture
-def marked(tmp_path: Path) -> Callable[[], list[int]]:
-    """Finds the living processes of trials that have their directories below ``tmp_path``."""
-    mark = f"{MARK}={tmp_path}".encode()
-
-    def find() -> list[int]:
-        found = []
-        for entry in Path("/proc").iterdir():
-            if entry.name.isdigit() and int(entry.name) != os.getpid():
-                try:
-                    variables = (entry / "environ").read_bytes().split(b"\0")
-                except OSError:
-                    continue
-                if any(variable.startswith(mark) for variable in variables):
-                    found.append(int(entry.name))
-        return found
-
-    return find
