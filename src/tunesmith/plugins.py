@@ -24,9 +24,10 @@ def load_plugin(role: str, name: str) -> object:
     Raises:
         NotFoundError: there is none; the message lists those there are.
     """
-    try:
-        return _parts(role)[name].load()
-    except KeyError:
+    part = _parts(role).get(name)
+    if part is None:
         known = ", ".join(plugin_names(role)) or "none"
         msg = f"There is no {name!r} among the installed {role.replace('_', ' ')}: {known}."
-        raise NotFoundError(msg) from None
+        raise NotFoundError(msg)
+    found: object = part.load()
+    return found

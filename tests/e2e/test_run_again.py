@@ -123,3 +123,63 @@ def test_a_spent_study_says_how_to_give_it_more(folder: Any) -> None:
     folder("run", "tune.yaml")
 
     assert "tunesmith set mine trials=+1" in folder("enqueue", "mine", "lr=0.05", status=2).stderr
+
+
+def test_another_program_does_not_go_on_with_a_programs_study(folder: Any) -> None:
+    folder(*INLINE, *PROGRAM)
+    folder("set", "train-1", "trials=3")
+
+    folder(*INLINE, "--", sys.executable, "./train.py")
+
+    assert folder("ls", "-o", "name").stdout.split() == ["train-2", "train-1"]
+
+
+def test_two_databases_in_one_folder_keep_their_files_apart(folder: Any) -> None:
+    for name in ("a", "b"):
+        folder("run", "tune.yaml", "--storage", f"sqlite:///{name}.db")
+
+    for name in ("a", "b"):
+        assert (folder.folder / f"{name}.db.files" / "trials" / "mine" / "1" / "stdout").exists()
+
+
+def test_a_finished_study_is_neither_paused_nor_stopped(folder: Any) -> None:
+    folder("run", "tune.yaml")
+
+    for verb in ("pause", "stop"):
+        assert "is finished: all 2 trials have ended" in folder(verb, "mine", status=2).stderr
+
+
+def test_a_reader_who_goes_away_leaves_the_run_going(folder: Any) -> None:
+    run = folder.start("run", "tune.yaml", "-n", "4", "--json")
+
+    run.stdout.readline()
+    run.stdout.close()
+
+    assert run.wait(60) == 0
+    assert len(folder.trials("mine")) == 4
+
+
+def test_brackets_in_a_failure_are_shown_as_they_are(folder: Any) -> None:
+    import os
+    import pty
+
+    folder.write("train.py", "raise SystemExit('bad [/INST] [red] token')")
+    terminal, end = pty.openpty()
+    run = folder.start("run", "tune.yaml", "-n", "1", stdout=end, stderr=end)
+    os.close(end)
+    shown = b""
+    while True:
+        try:
+            shown += os.read(terminal, 65536)
+        except OSError:
+            break
+    os.close(terminal)
+
+    assert run.wait(60) == 5
+    assert b"Traceback" not in shown
+
+
+def test_numbers_no_database_can_hold_are_refused(folder: Any) -> None:
+    ran = folder("run", "tune.yaml", "-n", str(10**20), status=2)
+
+    assert "max_trials is a whole number from 1 to 2147483647" in ran.stderr

@@ -3,18 +3,29 @@
 import os
 import sys
 from collections.abc import Sequence
+from typing import TextIO
 
 __all__ = ["is_live", "out", "say", "table"]
 
 
 def out(text: str) -> None:
     """Print data."""
-    print(text)
+    _print(text, sys.stdout)
 
 
 def say(text: str) -> None:
     """Print narration."""
-    print(text, file=sys.stderr, flush=True)
+    _print(text, sys.stderr)
+
+
+def _print(text: str, stream: TextIO) -> None:
+    # At once, since another program may read along.
+    try:
+        print(text, file=stream, flush=True)
+    except BrokenPipeError:  # nobody reads any more; what goes on here goes on
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
 
 
 def is_live() -> bool:

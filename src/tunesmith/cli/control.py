@@ -47,7 +47,7 @@ def stop_command(target: str, now: bool, reason: str, storage: str | None) -> No
         words = "is asked to stop" if trial.state is TrialState.RUNNING else f"is {trial.state}"
         say(f"trial {found.study}/{found.trial} {words}")
         return
-    opened.set_state(found.study, StudyState.STOPPED, reason)
+    Study.load(found.study, opened).stop(reason)
     running = [t for t in opened.trials(found.study) if t.state is TrialState.RUNNING]
     for t in running if now else ():
         opened.request_stop(found.study, t.number, reason)
@@ -62,7 +62,7 @@ def pause_command(study: str, storage: str | None) -> None:
     """Start no new trials until `resume`; running ones go on to their end."""
     opened = open_storage(storage, create=False)
     name = find_study(opened, study)
-    opened.set_state(name, StudyState.PAUSED, "a person paused it")
+    Study.load(name, opened).pause()
     say(f"study {name} is paused; go on with: tunesmith resume {name}")
 
 

@@ -1,5 +1,6 @@
 """What a person sees while a study runs: a live block on a terminal, plain lines elsewhere."""
 
+import contextlib
 import os
 import sys
 import threading
@@ -45,7 +46,6 @@ class _Progress:
         self.study = study
         self.started = time.monotonic()
         self.ended_here = 0
-        self.best: Trial | None = None
         summary = study.storage.summary(study.name)
         self.best = summary.best
         self.done_before = summary.done
@@ -107,7 +107,7 @@ def _write_github_summary(summary: StudySummary, line: str) -> None:
         rows = "\n| parameter | best value |\n| --- | --- |\n" + "".join(
             f"| {name} | {value} |\n" for name, value in summary.best.values.items()
         )
-    with Path(path).open("a", encoding="utf-8") as file:
+    with contextlib.suppress(OSError), Path(path).open("a", encoding="utf-8") as file:
         file.write(f"### tunesmith: {summary.record.name}\n\n{line}\n{rows}\n")
 
 
@@ -120,6 +120,8 @@ def _head(study: Study) -> str:
 
 
 def _trials(count: int | None) -> str:
+    if count is None:
+        return "no bound on trials"
     return "1 trial" if count == 1 else f"{count} trials"
 
 
@@ -223,8 +225,9 @@ class PlainDisplay:
     def _follow(self) -> None:
         assert self._follower is not None
         while not self._over.wait(0.2):
-            self._follower.print_new()
-        self._follower.print_new()
+            while self._follower.print_new():
+                pass
+        self._follower.print_rest()
 
 
 class LiveDisplay:
@@ -240,7 +243,7 @@ class LiveDisplay:
         self._latest: dict[int, tuple[int, float]] = {}
         self._ended: deque[Trial] = deque(maxlen=_ENDED_SHOWN)
         self._message = ""
-        self._console = Console(file=sys.stderr, highlight=False)
+        self._console = Console(file=sys.stderr, highlight=False, markup=False)
         self._live = Live(
             self, console=self._console, refresh_per_second=5, transient=True, redirect_stderr=False
         )
@@ -327,7 +330,7 @@ class LiveDisplay:
     def _table(self) -> "Table":
         from rich.table import Table  # noqa: PLC0415 - as above
 
-        names = list(self._study.space)[:8]
+        names = list(self._study.space)[:_PARAMETERS_SHOWN]
         table = Table(box=None, pad_edge=True, padding=(0, 2, 0, 1))
         for head in ("#", "state", self._study.spec.objective.metric, "step", *names, "time"):
             table.add_column(head, header_style="dim", no_wrap=True)
@@ -338,7 +341,7 @@ class LiveDisplay:
                 *self._row(trial, "running", value, step, names, duration(now - since)),
                 style="cyan",
             )
-        for trial in reversed(self._ended):
+        for trial in reversed(list(self._ended)):
             value = trial.metrics.get(self._study.spec.objective.metric)
             took = ""
             if trial.started is not None and trial.finished is not None:

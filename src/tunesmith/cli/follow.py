@@ -40,16 +40,26 @@ class Follower:
         with self._lock:
             self._leaving.add(trial)
 
-    def print_new(self) -> None:
-        """Print what is new."""
+    def print_new(self) -> bool:
+        """Print what is new; return whether there was anything."""
+        any_new = False
         with self._lock:
             for (trial, name), place in list(self._places.items()):
                 lines, after = self._new_lines(self._directory(trial) / name, place, trial)
                 for line in lines:
                     out(f"#{trial} | {line}")
                 self._places[trial, name] = after
+                any_new = any_new or after != place
                 if trial in self._leaving and after == place:
                     del self._places[trial, name]
+        return any_new
+
+    def print_rest(self) -> None:
+        """Print all that is left, to the last line, of trials that have ended."""
+        with self._lock:
+            self._leaving.update(trial for trial, _ in self._places)
+        while self.print_new():
+            pass
 
     def _new_lines(self, path: Path, place: int, trial: int) -> tuple[Iterator[str], int]:
         try:

@@ -114,17 +114,17 @@ def _last_lines(path: Path, count: int) -> list[str]:
 def _follow(storage: Storage, study: str, number: int | None) -> None:
     root = files_root(storage.url)
     follower = Follower(lambda n: trial_directory(root, study, n))
-    followed: set[int] = set()
+    followed: set[tuple[int, int]] = set()
     while True:
         wanted = [storage.trial(study, number)] if number is not None else _latest(storage, study)
         for trial in wanted:
-            if trial.number not in followed:
-                followed.add(trial.number)
+            if (trial.number, trial.attempt) not in followed:
+                followed.add((trial.number, trial.attempt))
                 follower.add(trial.number)
-        follower.print_new()
         running = any(t.state in (TrialState.RUNNING, TrialState.QUEUED) for t in wanted)
         living = number is None and storage.study(study).state is StudyState.ACTIVE
         if not running and not living:
-            follower.print_new()
+            follower.print_rest()
             return
-        time.sleep(0.2)
+        if not follower.print_new():
+            time.sleep(0.2)

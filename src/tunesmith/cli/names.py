@@ -13,7 +13,7 @@ import click
 
 from tunesmith.errors import NotFoundError, TunesmithError
 from tunesmith.model import Trial
-from tunesmith.storage import Storage, open_storage
+from tunesmith.storage import Storage, open_storage, shown
 
 __all__ = ["Target", "complete_studies", "find", "find_study", "find_trial"]
 
@@ -50,7 +50,7 @@ def find_study(storage: Storage, text: str) -> str:
     """Return the name of the study that ``text`` names."""
     names = storage.study_names()
     if not names:
-        msg = f"There are no studies in {storage.url}. `tunesmith demo` or `tunesmith run` makes some."
+        msg = f"There are no studies in {shown(storage.url)}. `tunesmith demo` or `tunesmith run` makes some."
         raise NotFoundError(msg)
     if text == "@":
         return names[0]

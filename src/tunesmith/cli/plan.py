@@ -3,7 +3,6 @@
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TypeVar
 
@@ -21,7 +20,7 @@ from tunesmith.model import (
     StudySpec,
     check_study_name,
 )
-from tunesmith.plugins import plugin_names
+from tunesmith.search import make_searcher
 from tunesmith.specs import TuneFile, parse_duration, parse_memory, parse_parameters, read_study
 
 __all__ = ["Overrides", "check_program", "read_plan"]
@@ -61,7 +60,7 @@ def read_plan(file: Path | None, wanted: Overrides) -> TuneFile:
         "max_trials": wanted.max_trials,
         "parallel_trials": wanted.parallel_trials,
         "seed": wanted.seed,
-        "algorithm": _algorithm(wanted.algorithm),
+        "algorithm": Algorithm(wanted.algorithm) if wanted.algorithm else None,
         "objectives": _objectives(wanted) if file is not None and wanted.metrics else None,
     }
     spec = replace(plan.spec, **{k: v for k, v in changes.items() if v is not None})  # type: ignore[arg-type]
@@ -74,15 +73,6 @@ def read_plan(file: Path | None, wanted: Overrides) -> TuneFile:
         seed_given=plan.seed_given or wanted.seed is not None,
         program=_program(plan.program, wanted),
     )
-
-
-def _algorithm(name: str | None) -> Algorithm | None:
-    names = plugin_names("searchers")
-    if name is None or name in names:
-        return None if name is None else Algorithm(name)
-    near = get_close_matches(name, names, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(names)}"
-    raise SpecError([Problem("E120", f"no algorithm {name!r} is installed", hint=hint)])
 
 
 def check_program(plan: TuneFile) -> Program:
@@ -102,6 +92,7 @@ def check_program(plan: TuneFile) -> Program:
     if plan.spec.max_trials is None and plan.spec.space.size is None:
         message = "The study would never end: say how many trials it may have (max_trials, or -n)."
         raise SpecError([Problem("E103", message)])
+    make_searcher(plan.spec.algorithm).check(plan.spec)
     Slots(program.resources)  # raises if a trial needs more than this machine has
     return program
 

@@ -4,7 +4,7 @@ import secrets
 import shlex
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import count
@@ -132,6 +132,7 @@ def _choose_name(plan: TuneFile, storage: Storage, *, given: bool, new: bool) ->
     not ended, so that the same command continues after a crash.
     """
     names = storage.study_names()
+    command = shlex.join(plan.program.command) if plan.program else ""
     if given and not (new and plan.name in names):
         return plan.name
     for name in () if new else names:
@@ -139,6 +140,7 @@ def _choose_name(plan: TuneFile, storage: Storage, *, given: bool, new: bool) ->
         if (
             name.rpartition("-")[0] == plan.name
             and record.state is not StudyState.FINISHED
+            and record.command == command
             and not record.spec.differences(plan.spec)
         ):
             return name
@@ -185,13 +187,13 @@ def _tune(
 
 
 def _display(
-    study: Study, directory: object, *, as_json: bool, verbose: bool, quiet: int
+    study: Study, directory: Callable[[int], Path], *, as_json: bool, verbose: bool, quiet: int
 ) -> "EventStream | LiveDisplay | PlainDisplay":
     if as_json:
         return EventStream(study)
     if is_live() and not quiet and not verbose:
         return LiveDisplay(study)
-    return PlainDisplay(study, quiet=quiet, follow=directory if verbose else None)  # type: ignore[arg-type]
+    return PlainDisplay(study, quiet=quiet, follow=directory if verbose else None)
 
 
 class _Signals:
@@ -244,7 +246,8 @@ def _signals(
 def _exit_status(study: Study, signals: _Signals, requirement: Requirement | None) -> int:
     study.refresh()
     summary = study.storage.summary(study.name)
-    if summary.record.state is StudyState.ACTIVE and (signals.interrupts or signals.terminated):
+    going_on = summary.record.state in (StudyState.ACTIVE, StudyState.PAUSED)
+    if going_on and (signals.interrupts or signals.terminated):
         say(f"tunesmith: nothing is lost; go on with: {_same_command(study.name)}")
         return Exit.TERMINATED if signals.terminated else Exit.INTERRUPTED
     if summary.record.state is StudyState.FAILED or (summary.best is None and summary.done):

@@ -3,7 +3,7 @@
 from tunesmith.execution.argv import command_line, value_texts
 from tunesmith.execution.base import Ended, Executor, Outcome, Reported
 from tunesmith.execution.command import CommandExecutor
-from tunesmith.execution.function import FunctionExecutor
+from tunesmith.execution.function import FunctionExecutor, pack_function
 from tunesmith.execution.inside import infeasible, report
 from tunesmith.execution.live import LiveTrial
 from tunesmith.execution.mark import MARK
@@ -24,6 +24,7 @@ __all__ = [
     "command_line",
     "infeasible",
     "kill_marked",
+    "pack_function",
     "report",
     "study_directory",
     "trial_directory",

@@ -33,8 +33,9 @@ from tunesmith.execution.tree import kill_marked
 from tunesmith.execution.watch import Watch
 from tunesmith.execution.workdir import make_root, prepare, trial_directory, trial_environment
 from tunesmith.model import Resources, StudySpec, Trial
+from tunesmith.space import Space
 
-__all__ = ["FunctionExecutor"]
+__all__ = ["FunctionExecutor", "pack_function"]
 
 
 @dataclass(slots=True)
@@ -54,7 +55,7 @@ class FunctionExecutor:
     """Calls a function once for each trial.
 
     Args:
-        function: Takes the trial, or the space's parameters by name; may be a closure or a lambda.
+        function: What `pack_function` made of the function.
         study: The study's name.
         spec: The study.
         root: The folder below which trials have their directories.
@@ -62,13 +63,12 @@ class FunctionExecutor:
         resources: What each trial needs and may take.
 
     Raises:
-        SpecError: the function can't be called so, or can't be pickled; a trial needs more GPUs or
-            CPUs than there are.
+        SpecError: a trial needs more GPUs or CPUs than there are.
     """
 
     def __init__(
         self,
-        function: Callable[..., object],
+        function: bytes,
         *,
         study: str,
         spec: StudySpec,
@@ -76,8 +76,7 @@ class FunctionExecutor:
         worker: str,
         resources: Resources,
     ) -> None:
-        check_function(function, spec.space)
-        self._hello = Hello(_pickled(function, spec), tuple(sys.path))
+        self._hello = Hello(function, tuple(sys.path))
         self._study = study
         self._spec = spec
         self._root = root
@@ -237,9 +236,19 @@ class FunctionExecutor:
         raise AssertionError(message)
 
 
-def _pickled(function: Callable[..., object], spec: StudySpec) -> bytes:
+def pack_function(function: Callable[..., object], space: Space) -> bytes:
+    """Return a function as worker processes take it.
+
+    Args:
+        function: Takes the trial, or the space's parameters by name; may be a closure or a lambda.
+        space: The study's space.
+
+    Raises:
+        SpecError: the function can't be called so, or can't be sent to another process.
+    """
+    check_function(function, space)
     try:
-        return cast("bytes", cloudpickle.dumps((function, frozenset(spec.space))))
+        return cast("bytes", cloudpickle.dumps((function, frozenset(space))))
     except (pickle.PicklingError, TypeError, AttributeError) as error:
         message = (
             f"The function can't be sent to another process: {error}. Make what it needs inside of it,"

@@ -5,7 +5,7 @@ import math
 
 __all__ = ["json_object", "number", "whole"]
 
-_HIGHEST_STEP = 2**63 - 1  # what every database can hold
+_HIGHEST_STEP = 2**62  # every database can hold it, and the steps after it
 
 
 def json_object(text: str | bytes) -> dict[str, object] | None:

@@ -1,6 +1,5 @@
 """What a study is: its space, its objectives, how it searches and how much it may spend."""
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, cast, get_args
@@ -25,6 +24,9 @@ Setting = bool | int | float | str
 
 def _fault(message: str) -> SpecError:
     return SpecError([Problem("E120", message)])
+
+
+_LARGEST = 2**31 - 1  # what an integer of every database can hold
 
 
 def check_metric_name(name: str) -> None:
@@ -105,7 +107,7 @@ class StudySpec:
         check_bound("max_trials", self.max_trials, low=1, optional=True)
         check_bound("parallel_trials", self.parallel_trials, low=1)
         check_bound("max_failed_trials", self.max_failed_trials, low=0, optional=True)
-        check_bound("seed", self.seed, low=0)
+        check_bound("seed", self.seed, low=0, high=None)
         if self.measurement not in get_args(Selection):
             wanted = ", ".join(get_args(Selection))
             raise _fault(f"measurement is one of {wanted}; given {self.measurement!r}.")
@@ -164,13 +166,16 @@ class StudySpec:
         )
 
 
-def check_bound(name: str, value: object, *, low: int, optional: bool = False) -> None:
-    """Raise `SpecError` unless ``value`` is a whole number from ``low`` (or None where optional)."""
+def check_bound(
+    name: str, value: object, *, low: int, high: int | None = _LARGEST, optional: bool = False
+) -> None:
+    """Raise `SpecError` unless ``value`` is a whole number from ``low`` to ``high``, or None if optional."""
     if value is None and optional:
         return
-    if isinstance(value, bool) or not isinstance(value, int) or value < low:
-        given = value if not isinstance(value, float) or math.isfinite(value) else repr(value)
-        raise _fault(f"{name} is a whole number from {low}; given {given!r}.")
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    if not whole or value < low or (high is not None and value > high):  # type: ignore[operator]
+        to = "" if high is None else f" to {high}"
+        raise _fault(f"{name} is a whole number from {low}{to}; given {value!r}.")
 
 
 def _goals(objectives: Iterable[Objective]) -> str:

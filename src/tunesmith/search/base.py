@@ -1,6 +1,7 @@
 """Who proposes values: the role of a searcher, and how one is found by name."""
 
 from collections.abc import Sequence
+from difflib import get_close_matches
 from inspect import signature
 from typing import Protocol, cast
 
@@ -8,7 +9,7 @@ import numpy as np
 
 from tunesmith.errors import Problem, SpecError
 from tunesmith.model import Algorithm, History, StudySpec, Suggestion
-from tunesmith.plugins import load_plugin
+from tunesmith.plugins import load_plugin, plugin_names
 
 __all__ = ["Searcher", "SearcherFactory", "make_searcher", "position_rng"]
 
@@ -43,9 +44,14 @@ def make_searcher(algorithm: Algorithm) -> Searcher:
     """Return the searcher that ``algorithm`` names, with its settings.
 
     Raises:
-        NotFoundError: no searcher of that name is installed.
-        SpecError: it has no such setting, or the setting's value makes no sense.
+        SpecError: no searcher of that name is installed, it has no such setting, or the setting's value makes no sense.
     """
+    names = plugin_names("searchers")
+    if algorithm.name not in names:
+        near = get_close_matches(algorithm.name, names, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(names)}"
+        message = f"no algorithm {algorithm.name!r} is installed"
+        raise SpecError([Problem("E120", message, hint=hint)])
     factory = cast("SearcherFactory", load_plugin("searchers", algorithm.name))
     try:
         signature(factory).bind(**algorithm.settings)

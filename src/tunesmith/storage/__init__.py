@@ -1,6 +1,15 @@
 """Where studies live: one protocol, one SQL storage, found by URL."""
 
 from tunesmith.storage.base import Changes, Claim, Order, Storage
-from tunesmith.storage.locate import default_url, files_root, open_storage
+from tunesmith.storage.locate import default_url, files_root, open_storage, shown
 
-__all__ = ["Changes", "Claim", "Order", "Storage", "default_url", "files_root", "open_storage"]
+__all__ = [
+    "Changes",
+    "Claim",
+    "Order",
+    "Storage",
+    "default_url",
+    "files_root",
+    "open_storage",
+    "shown",
+]

@@ -1,7 +1,8 @@
 """The one place where studies live, as a role: what every storage can do.
 
-Every verb is one transaction: it happens whole or not at all, and is on disk when it returns. A
-trial is changed only by who holds it: ``attempt`` is the fencing token that `Storage.claim` and
+Every verb is one transaction: it happens whole or not at all, and survives the death of any process
+once it has returned; what ends a trial or is a person's word survives a power cut too. A trial is
+changed only by who holds it: ``attempt`` is the fencing token that `Storage.claim` and
 `Storage.add_trials` hand out, and a verb that names an older attempt raises `LeaseLostError`.
 """
 

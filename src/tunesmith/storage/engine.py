@@ -20,6 +20,7 @@ from sqlalchemy.pool import StaticPool
 
 from tunesmith.errors import NotFoundError, StorageError
 from tunesmith.storage import schema
+from tunesmith.storage.locate import shown
 
 __all__ = ["Database"]
 
@@ -46,6 +47,8 @@ class Database:
             self._prepare_file(self._path, create=create)
         with self._faults():
             self._engine = self._open()
+            # Who forgets to close a study leaves no connections behind.
+            weakref.finalize(self, self._engine.dispose)
             self._prepare_tables()
 
     @contextmanager
@@ -135,7 +138,7 @@ class Database:
             else:
                 engine = create_engine(self.url, connect_args=arguments, pool_size=0)  # no bound
         except (ArgumentError, NoSuchModuleError, ImportError) as error:
-            msg = f"Can't open the storage {self.url}: {error}"
+            msg = f"Can't open the storage {shown(self.url)}: {error}"
             raise StorageError(msg) from error
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
@@ -165,12 +168,12 @@ class Database:
             yield
         except (DBAPIError, sqlite3.Error) as error:
             cause = error.orig if isinstance(error, DBAPIError) else error
-            raise StorageError(_explain(str(cause), self.url)) from error
+            raise StorageError(_explain(str(cause), shown(self.url))) from error
         except PoolTimeoutError as error:
-            msg = f"The storage {self.url} gave no connection in time: too many threads share it."
+            msg = f"The storage {shown(self.url)} gave no connection in time: too many threads share it."
             raise StorageError(msg) from error
         except OSError as error:
-            msg = f"The storage {self.url} failed: {error}"
+            msg = f"The storage {shown(self.url)} failed: {error}"
             raise StorageError(msg) from error
 
 

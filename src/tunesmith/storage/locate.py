@@ -1,6 +1,7 @@
 """Finds the storage that a URL names."""
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import cast
@@ -9,15 +10,16 @@ from tunesmith.errors import NotFoundError, StorageError
 from tunesmith.plugins import load_plugin, plugin_names
 from tunesmith.storage.base import Storage
 
-__all__ = ["HOME", "default_url", "files_root", "open_storage"]
+__all__ = ["HOME", "default_url", "files_root", "open_storage", "shown"]
 
 HOME = Path(".tunesmith")
 """Where a working directory keeps its studies."""
+_FILE = "tunesmith.db"
 
 
 def default_url() -> str:
     """Return ``TUNESMITH_STORAGE``, or the SQLite file in ``.tunesmith`` of the working directory."""
-    return os.environ.get("TUNESMITH_STORAGE") or f"sqlite:///{HOME / 'tunesmith.db'}"
+    return os.environ.get("TUNESMITH_STORAGE") or f"sqlite:///{HOME / _FILE}"
 
 
 def open_storage(url: str | None = None, *, create: bool = True) -> Storage:
@@ -30,18 +32,30 @@ def open_storage(url: str | None = None, *, create: bool = True) -> Storage:
     url = url or default_url()
     scheme = url.partition("://")[0].partition("+")[0]
     if scheme == url:
-        msg = f"A storage is named by a URL such as sqlite:///studies.db, not {url!r}."
+        msg = f"A storage is named by a URL such as sqlite:///studies.db, not {shown(url)!r}."
         raise StorageError(msg)
     try:
         factory = cast("Callable[..., Storage]", load_plugin("storages", scheme))
     except NotFoundError:
         known = ", ".join(f"{name}://" for name in plugin_names("storages"))
-        msg = f"No storage speaks {scheme}:// ({url}). Installed: {known}."
+        msg = f"No storage speaks {scheme}:// ({shown(url)}). Installed: {known}."
         raise StorageError(msg) from None
     return factory(url, create=create)
 
 
 def files_root(url: str) -> Path:
-    """Return the folder for trials' files: beside a SQLite file, else in the working directory's home."""
-    path = url.partition(":///")[2] if url.startswith("sqlite") else ""
-    return Path(path).resolve().parent if path and path != ":memory:" else HOME.resolve()
+    """Return the folder for trials' files; no two storages have the same.
+
+    That is the folder of ``tunesmith.db``, or ``NAME.files`` beside a SQLite file of another name,
+    or else the working directory's home.
+    """
+    path = url.partition(":///")[2].partition("?")[0] if url.startswith("sqlite") else ""
+    if not path or path == ":memory:":
+        return HOME.resolve()
+    file = Path(path).resolve()
+    return file.parent if file.name == _FILE else file.with_name(f"{file.name}.files")
+
+
+def shown(url: str) -> str:
+    """Return a URL as messages may show it: without its password."""
+    return re.sub(r"(://[^:/@]*):[^@/]*@", r"\1:***@", url)

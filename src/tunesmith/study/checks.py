@@ -3,10 +3,13 @@
 from collections.abc import Mapping
 from typing import cast
 
-from tunesmith.errors import MetricError
+from tunesmith.errors import MetricError, SpecError
 from tunesmith.model import check_metric_name
 
 __all__ = ["check_metrics", "check_step"]
+
+
+_HIGHEST_STEP = 2**62  # every database can hold it, and the steps after it
 
 
 def check_step(step: object) -> int:
@@ -17,7 +20,7 @@ def check_step(step: object) -> int:
         number = None
     if isinstance(number, float) and number.is_integer():
         number = int(number)
-    if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < 2**63:
+    if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number <= _HIGHEST_STEP:
         msg = f"A step is a whole number from 0; given {step!r}."
         raise MetricError(msg)
     return number
@@ -32,7 +35,10 @@ def check_metrics(metrics: Mapping[str, object]) -> dict[str, float]:
 
 
 def _check_value(name: str, value: object) -> float:
-    check_metric_name(name)
+    try:
+        check_metric_name(name)
+    except SpecError as error:
+        raise MetricError(str(error)) from None
     try:
         number = getattr(value, "item", lambda: value)()
         if isinstance(number, str | bytes | complex):

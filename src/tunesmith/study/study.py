@@ -16,6 +16,7 @@ from tunesmith.errors import (
     SpaceError,
     StateError,
     StudyEnded,
+    TunesmithError,
 )
 from tunesmith.model import (
     History,
@@ -280,7 +281,7 @@ class Study:
         try:
             while len(taken) < wanted:
                 taken.extend(self._take(wanted - len(taken)))
-        except StudyEnded:
+        except TunesmithError:  # what was taken is handed out; the next call meets the fault again
             if not taken:
                 raise
         for trial in taken:
@@ -444,12 +445,28 @@ class Study:
         return self.storage.request_stop(self.name, _number(trial), reason)
 
     def pause(self, reason: str = "a person paused it") -> None:
-        """Start no new trials until `resume`; those that run go on."""
+        """Start no new trials until `resume`; those that run go on.
+
+        Raises:
+            StateError: the study has ended.
+        """
+        self._refuse_if_over("paused")
         self.storage.set_state(self.name, StudyState.PAUSED, reason)
 
     def stop(self, reason: str = "a person stopped it") -> None:
-        """Start no new trials; those that run go on to their end."""
+        """Start no new trials; those that run go on to their end.
+
+        Raises:
+            StateError: the study has finished or failed.
+        """
+        self._refuse_if_over("stopped")
         self.storage.set_state(self.name, StudyState.STOPPED, reason)
+
+    def _refuse_if_over(self, wanted: str) -> None:
+        self.refresh()
+        if self._record.state in (StudyState.FINISHED, StudyState.FAILED):
+            msg = f"Study {self.name!r} is {self._record.state}: {self._record.reason}. It can't be {wanted}."
+            raise StateError(msg)
 
     def give_up(self, reason: str) -> None:
         """End the study as failed."""

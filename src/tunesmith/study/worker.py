@@ -14,6 +14,9 @@ from pathlib import Path
 __all__ = ["is_dead", "own_name"]
 
 
+_UNKNOWN = "?"
+
+
 def own_name() -> str:
     """Return a new name for a worker in this process."""
     pid = os.getpid()
@@ -27,7 +30,7 @@ def is_dead(name: str) -> bool:
     if len(parts) != 5 or not parts[1].isdigit():
         return False
     _, pid, place, birth, _ = parts
-    return place == _place() and _birth(int(pid)) != birth
+    return place == _place() and _birth(int(pid)) not in (birth, _UNKNOWN)
 
 
 def _place() -> str:
@@ -45,13 +48,17 @@ def _place() -> str:
 
 
 def _birth(pid: int) -> str:
-    """Return a stamp of the process with this number; ``""`` if there is none."""
+    """Return a stamp of the process with this number; ``""`` if there is none, ``"?"`` if unknown."""
     try:
         # Field 22, counted after the name in parentheses, which may hold blanks.
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         boot = Path("/proc/sys/kernel/random/boot_id").read_text()[:8]
+    except FileNotFoundError:
+        if not Path("/proc/self/stat").exists():
+            return _birth_elsewhere(pid)
+        return _UNKNOWN if _may_live(pid) else ""
     except OSError:
-        return "" if Path("/proc/self/stat").exists() else _birth_elsewhere(pid)
+        return _UNKNOWN
     state, start = fields[0], fields[19]
     return "" if state in "ZX" else f"{boot}.{start}"
 
@@ -63,3 +70,16 @@ def _birth_elsewhere(pid: int) -> str:
         return f"{psutil.Process(pid).create_time():.2f}"
     except psutil.NoSuchProcess:
         return ""
+    except psutil.AccessDenied:
+        return _UNKNOWN
+
+
+def _may_live(pid: int) -> bool:
+    """Whether there may be a process that ``/proc`` hides from us, as it may hide other users' ones."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True

@@ -4,7 +4,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from tunesmith.execution import FunctionExecutor
+from tunesmith.execution import FunctionExecutor, Slots, pack_function
 from tunesmith.model import MetricReading, Resources, Selection, Setting
 from tunesmith.reporting import assignments, number
 from tunesmith.space import Parameter, Space, Value
@@ -74,6 +74,10 @@ def tune(
         StorageError: the storage failed; the same call goes on once it is well.
         KeyboardInterrupt: after Ctrl-C, once all that ran has ended; the same call goes on.
     """
+    resources = Resources(cpus, gpus, time_limit_s, memory_limit_mib, grace_s)
+    Slots(resources)  # what can't work is refused before anything is made
+    space = space if isinstance(space, Space) else Space(space)
+    packed = pack_function(function, space)
     url = default_url() if storage is None else storage
     opened = open_storage(url) if isinstance(url, str) else url
     study = Study(
@@ -91,15 +95,15 @@ def tune(
         initial=initial,
         lease_s=LEASE_S,
     )
-    resources = Resources(cpus, gpus, time_limit_s, memory_limit_mib, grace_s)
     executor = FunctionExecutor(
-        function,
+        packed,
         study=study.name,
         spec=study.spec,
         root=files_root(opened.url),
         worker=study.worker,
         resources=resources,
     )
+    opened.touch(study.name)
     study.continue_up_to(max_trials)
     observe = (lambda _: None) if quiet else _Printer(study)
     tuner = Tuner(

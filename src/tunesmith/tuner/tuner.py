@@ -85,6 +85,7 @@ class Tuner:
         self._ended = ""  # why there are no new trials; "" while there may be
         self._best: Trial | None = None
         self._read_at = 0.0
+        self._renewed = time.time()
 
     @property
     def running(self) -> Sequence[Trial]:
@@ -133,6 +134,7 @@ class Tuner:
 
     def _fill(self) -> None:
         while self._haste is Haste.NONE and len(self._running) < self._capacity():
+            self._renew_after_sleep()
             try:
                 trial = self._study.ask()
             except StudyEnded as end:
@@ -140,6 +142,16 @@ class Tuner:
                 return
             self._ended = ""
             self._start(trial)
+
+    def _renew_after_sleep(self) -> None:
+        """Keep `ask` from handing out a trial that runs here, whose lease ran out unnoticed.
+
+        The heart sleeps with the machine, and does not see its clock jump.
+        """
+        now = time.time()
+        if self._running and not 0 <= now - self._renewed < _RENEW_S:
+            self._study.renew()
+            self._renewed = now
 
     def _capacity(self) -> int:
         wanted = self._parallel or self._study.spec.parallel_trials
@@ -278,8 +290,8 @@ class Tuner:
         objective = self._study.spec.objective.metric
         if objective not in ended.metrics:
             if ended.metrics:  # by name, but not this one: count it as one more report
-                run_on = max((m.step for m in self._study.measurements(trial)), default=-1) + 1
-                self._study.record_measurements(trial, [Measurement(run_on, ended.metrics)])
+                next_step = max((m.step for m in self._study.measurements(trial)), default=-1) + 1
+                self._study.record_measurements(trial, [Measurement(next_step, ended.metrics)])
             return None
         reported: dict[str, float] = {}
         for measurement in self._study.measurements(trial):

@@ -37,3 +37,18 @@ def test_the_last_line_of_an_ended_trial_is_printed_even_without_its_end(
     follower.print_new()
 
     assert capsys.readouterr().out == "#7 | no end\n"
+
+
+def test_the_rest_of_a_long_output_is_printed_to_the_last_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = 200_000
+    (tmp_path / "stdout").write_text("0123456789\n" * lines + "the end")
+    follower = Follower(lambda _: tmp_path)
+    follower.add(1)
+
+    follower.print_rest()
+
+    printed = capsys.readouterr().out.splitlines()
+    assert len(printed) == lines + 1
+    assert printed[-1] == "#1 | the end"

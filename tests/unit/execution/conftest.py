@@ -4,7 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from tunesmith.execution import CommandExecutor, Ended, Executor, FunctionExecutor, Reported
+from tunesmith.execution import (
+    CommandExecutor,
+    Ended,
+    Executor,
+    FunctionExecutor,
+    Reported,
+    pack_function,
+)
 from tunesmith.model import Objective, Program, Resources, StudySpec, Trial
 from tunesmith.space import Double, Space, Value
 
@@ -48,7 +55,7 @@ def functions(tmp_path: Path, spec: StudySpec) -> Iterator[Callable[..., Functio
         function: Callable[..., object], *, resources: Resources | None = None
     ) -> FunctionExecutor:
         executor = FunctionExecutor(
-            function,
+            pack_function(function, spec.space),
             study="s",
             spec=spec,
             root=tmp_path / "files",

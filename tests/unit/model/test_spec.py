@@ -25,10 +25,10 @@ SPEC = StudySpec(SPACE, (LOSS,))
     [
         ({"objectives": ()}, "needs a metric"),
         ({"objectives": (LOSS, Objective("loss", "maximize"))}, "once; given: loss, loss"),
-        ({"max_trials": 0}, "max_trials is a whole number from 1; given 0"),
+        ({"max_trials": 0}, "max_trials is a whole number from 1 to 2147483647; given 0"),
         ({"max_trials": 2.5}, "given 2.5"),
         ({"max_trials": True}, "given True"),
-        ({"max_trials": float("nan")}, "given 'nan'"),
+        ({"max_trials": float("nan")}, "given nan"),
         ({"parallel_trials": 0}, "parallel_trials"),
         ({"parallel_trials": None}, "parallel_trials .* given None"),
         ({"max_failed_trials": -1}, "max_failed_trials is a whole number from 0"),

@@ -3,7 +3,7 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from tunesmith.errors import NotFoundError, SpecError
+from tunesmith.errors import SpecError
 from tunesmith.model import Algorithm, History, Setting, StudySpec, Suggestion
 from tunesmith.search import Searcher, make_searcher, position_rng
 from tunesmith.search.fresh import fresh_points
@@ -25,7 +25,7 @@ def tried(spec: StudySpec, *values: int) -> History:
 
 
 def test_an_unknown_searcher_is_answered_with_those_there_are() -> None:
-    with pytest.raises(NotFoundError, match=r"no 'bayes'.*grid, random, sobol"):
+    with pytest.raises(SpecError, match=r"no algorithm 'bayes'.*grid, random, sobol"):
         make_searcher(Algorithm("bayes"))
 
 

@@ -212,7 +212,12 @@ SAMPLES = [
     ),
     ("E101", STUDY + "initial: «{lr: 1}»", "initial must be a list of mappings, not a mapping", ""),
     # Settings of the study
-    ("E120", STUDY + "max_trials: «0»", "max_trials is a whole number from 1; given 0", ""),
+    (
+        "E120",
+        STUDY + "max_trials: «0»",
+        "max_trials is a whole number from 1 to 2147483647; given 0",
+        "",
+    ),
     (
         "E120",
         STUDY + "measurement: «lsat»",

@@ -14,12 +14,14 @@ from tunesmith.errors import (
     NotFoundError,
     SpaceError,
     SpecError,
+    StateError,
+    StorageError,
     StudyEnded,
 )
 from tunesmith.model import StudyState, Suggestion, Trial, TrialState
 from tunesmith.space import Categorical, Discrete, Double, Integer, Space
 from tunesmith.storage.sql import SqlStorage
-from tunesmith.study import Study
+from tunesmith.study import Study, worker
 from tunesmith.testing.clock import Clock
 
 Make = Callable[..., Study]
@@ -240,7 +242,7 @@ def test_another_space_or_metric_is_refused_with_the_difference(make: Make, url:
         ({"minimize": ()}, SpecError, "needs a metric"),
         ({"minimize": "a b"}, SpecError, "name can't be"),
         ({"name": "a/b"}, SpecError, "can't be called"),
-        ({"algorithm": "bayes-o-matic"}, NotFoundError, "sobol"),
+        ({"algorithm": "bayes-o-matic"}, SpecError, "sobol"),
         ({"algorithm": "grid"}, SpecError, "continuous"),
         ({"initial": [{"y": 1}]}, SpaceError, "'y'"),
         ({"seed": 1.5}, SpecError, "seed"),
@@ -694,3 +696,43 @@ def test_a_study_that_is_opened_with_a_larger_budget_goes_on_up_to_it(tmp_path: 
         assert again.ask().number == 2
     with Study(space, minimize="y", name="s", storage=storage, max_trials=1) as smaller:
         assert smaller.spec.max_trials == 2
+
+
+def test_what_was_taken_is_handed_out_although_the_storage_fails_for_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    study = Study({"x": Double(0, 1)}, minimize="y", max_trials=5)
+    study.enqueue({"x": 0.5})
+
+    def broken(*_: object, **__: object) -> None:
+        msg = "the disk is full"
+        raise StorageError(msg)
+
+    monkeypatch.setattr(study.storage, "add_trials", broken)
+
+    assert [t.number for t in study.ask(2)] == [1]
+    with pytest.raises(StorageError):
+        study.ask(2)
+
+
+@pytest.mark.parametrize("verb", ["pause", "stop"])
+def test_a_study_that_is_over_is_neither_paused_nor_stopped(verb: str) -> None:
+    study = Study({"x": Double(0, 1)}, minimize="y", max_trials=1)
+    study.tell(study.ask(), y=1.0)
+
+    with pytest.raises(StateError, match="is finished: all 1 trials have ended"):
+        getattr(study, verb)()
+
+
+def test_an_algorithm_that_is_not_installed_is_refused_with_the_nearest() -> None:
+    with pytest.raises(SpecError, match="did you mean 'sobol'"):
+        Study({"x": Double(0, 1)}, minimize="y", algorithm="sobl")
+
+
+def test_a_process_that_can_not_be_looked_at_is_not_taken_for_dead(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    name = worker.own_name()
+    monkeypatch.setattr(worker, "_birth", lambda _: worker._UNKNOWN)
+
+    assert not worker.is_dead(name)

@@ -6,7 +6,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from tunesmith.errors import MetricError, NotFoundError, SpecError, StateError
+from tunesmith.errors import MetricError, NotFoundError, StateError
 from tunesmith.model import Measurement, TrialState
 from tunesmith.study import Study, check_metrics, check_step
 
@@ -259,7 +259,7 @@ def test_what_is_no_step_is_refused(step: object) -> None:
 
 
 def test_a_metric_needs_a_proper_name() -> None:
-    with pytest.raises(SpecError, match="'a b'"):
+    with pytest.raises(MetricError, match="'a b'"):
         check_metrics({"a b": 1.0})
 
 
