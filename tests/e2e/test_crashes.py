@@ -175,7 +175,7 @@ def test_a_reaper_that_is_killed_harms_nothing(cli: Any, tune_file: TuneFile, un
     assert [t["state"] for t in cli.trials()] == ["completed"] * 4
 
 
-def test_a_reader_who_leaves_ends_the_run_and_its_trials(
+def test_a_reader_who_leaves_leaves_the_run_and_its_trials_going(
     cli: Any, tune_file: TuneFile, until: Until, marked: Marked
 ) -> None:
     tune_file(WAITS, max_trials=4, parallel_trials=2)
@@ -185,11 +185,26 @@ def test_a_reader_who_leaves_ends_the_run_and_its_trials(
     process.stdout.close()
     (cli.folder / "gate").touch()
 
-    assert process.wait(30) != 0
-    assert "Traceback" not in process.stderr.read()
-    until(lambda: not marked())
-    cli("run", "tune.yaml")
+    assert process.wait(30) == 0
+    assert not process.stderr.read()
+    assert not marked()
     assert [t["state"] for t in cli.trials()] == ["completed"] * 4
+
+
+def test_what_shows_a_study_says_that_its_tuner_has_died(
+    cli: Any, tune_file: TuneFile, until: Until
+) -> None:
+    tune_file(WAITS, max_trials=4, parallel_trials=2)
+    process = cli.start("run", "tune.yaml")
+    until(lambda: len(lines(cli.folder / "started")) == 2)
+    assert "tuner has died" not in cli("show").stdout
+
+    process.kill()
+    process.wait()
+
+    assert "tuner has died" in cli("show").stdout
+    assert "has died" in cli("wait", "--timeout", "0s", status=124).stderr
+    assert "when its tuner died" in cli("stop").stderr
 
 
 def test_a_file_that_may_not_grow_ends_the_run_clearly_and_it_goes_on_later(

@@ -10,7 +10,7 @@ import click
 
 from tunesmith.cli.app import Exit
 from tunesmith.cli.console import out, say
-from tunesmith.cli.names import find, find_study, find_trial
+from tunesmith.cli.names import find, find_study, find_trial, without_tuner
 from tunesmith.cli.options import storage_option, study_argument
 from tunesmith.cli.require import Requirement
 from tunesmith.errors import StateError
@@ -51,8 +51,14 @@ def stop_command(target: str, now: bool, reason: str, storage: str | None) -> No
     running = [t for t in opened.trials(found.study) if t.state is TrialState.RUNNING]
     for t in running if now else ():
         opened.request_stop(found.study, t.number, reason)
-    end = "they are asked to stop" if now else "they go on to their end"
-    say(f"study {found.study} is stopped; {len(running)} running trials: {end}")
+    say(f"study {found.study} is stopped")
+    if running and without_tuner(opened, found.study):
+        say(
+            f"{len(running)} trials were running when its tuner died; they start again with the study"
+        )
+    elif running:
+        end = "are asked to stop" if now else "go on to their end"
+        say(f"{len(running)} running trials {end}")
 
 
 @click.command("pause")
@@ -185,6 +191,8 @@ def wait_command(study: str, goal: str, timeout: str | None, storage: str | None
     opened = open_storage(storage, create=False)
     name = find_study(opened, study)
     requirement = None if goal == "finished" else Requirement.parse(goal)
+    if without_tuner(opened, name):
+        say(f"the tuner of study {name} has died; to go on, run its file or command again")
     deadline = None
     if timeout is not None:
         try:

@@ -163,7 +163,9 @@ class PlainDisplay:
     def __enter__(self) -> Self:
         spec = self._study.spec
         trials = _trials(spec.max_trials or self._study.space.size)
-        self.note(f"{self._study.name} started, {trials}, {spec.parallel_trials} parallel")
+        done = self._progress.done_before
+        begins = f"goes on after {done}," if done else "started,"
+        self.note(f"{self._study.name} {begins} {trials}, {spec.parallel_trials} parallel")
         for line in _space_lines(self._study):
             self.note(f"  {line}")
         for thread in self._threads:

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 import shlex
 import time
 from collections.abc import Mapping, Sequence
@@ -10,7 +11,7 @@ from pathlib import Path
 import click
 
 from tunesmith.cli.console import out, say, table
-from tunesmith.cli.names import find, find_study, find_trial
+from tunesmith.cli.names import find, find_study, find_trial, without_tuner
 from tunesmith.cli.options import format_option, storage_option, study_argument
 from tunesmith.cli.where import Filter, field_value
 from tunesmith.errors import NotFoundError
@@ -78,6 +79,8 @@ def show_command(target: str, storage: str | None, output: str) -> None:
         out(json_text(study_document(summary)))
         return
     out(study_text(summary))
+    if without_tuner(opened, found.study):
+        out("its tuner has died; to go on, run its file or command again")
     if summary.record.command:
         out(f"command {summary.record.command}")
     out(f"files {trial_directory(files_root(opened.url), found.study, 0).parent}")
@@ -319,7 +322,9 @@ def _values_as(form: str, trial: Trial, spec: StudySpec) -> str:
         case "args":
             return " ".join(shlex.quote(f"--{name}={text}") for name, text in texts.items())
         case "env":
-            return "\n".join(f"{name}={shlex.quote(text)}" for name, text in texts.items())
+            # What a shell takes for a name: --batch-size becomes batch_size.
+            words = {re.sub(r"\W", "_", name): text for name, text in texts.items()}
+            return "\n".join(f"{name}={shlex.quote(text)}" for name, text in words.items())
         case "json":
             return json_text(dict(trial.values))
         case "python":

@@ -12,10 +12,11 @@ from difflib import get_close_matches
 import click
 
 from tunesmith.errors import NotFoundError, TunesmithError
-from tunesmith.model import Trial
+from tunesmith.model import Trial, TrialState
 from tunesmith.storage import Storage, open_storage, shown
+from tunesmith.study import is_dead
 
-__all__ = ["Target", "complete_studies", "find", "find_study", "find_trial"]
+__all__ = ["Target", "complete_studies", "find", "find_study", "find_trial", "without_tuner"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,13 @@ def find_trial(storage: Storage, text: str) -> tuple[str, Trial]:
         msg = f"{text!r} is a study. Name one of its trials, such as {target.study}/1."
         raise NotFoundError(msg)
     return target.study, storage.trial(target.study, target.trial)
+
+
+def without_tuner(storage: Storage, study: str) -> bool:
+    """Whether trials of a study are marked as running, but whoever ran them has died."""
+    newest = storage.trials(study, order="newest", limit=1000)
+    workers = {t.worker for t in newest if t.state is TrialState.RUNNING}
+    return bool(workers) and all(map(is_dead, workers))
 
 
 def complete_studies(_ctx: click.Context, _parameter: click.Parameter, begun: str) -> list[str]:

@@ -19,6 +19,7 @@ from tunesmith.model import (
     Program,
     StudySpec,
     check_study_name,
+    refuse_endless,
 )
 from tunesmith.search import make_searcher
 from tunesmith.specs import TuneFile, parse_duration, parse_memory, parse_parameters, read_study
@@ -89,10 +90,8 @@ def check_program(plan: TuneFile) -> Program:
     if found is None:
         message = f"The command {word!r} can't be found or may not be executed."
         raise SpecError([Problem("E121", message)])
-    if plan.spec.max_trials is None and plan.spec.space.size is None:
-        message = "The study would never end: say how many trials it may have (max_trials, or -n)."
-        raise SpecError([Problem("E103", message)])
     make_searcher(plan.spec.algorithm).check(plan.spec)
+    refuse_endless(plan.spec.max_trials, plan.spec.space)
     Slots(program.resources)  # raises if a trial needs more than this machine has
     return program
 

@@ -115,12 +115,16 @@ def run_command(
         study.set_budget(parallel_trials=spec.parallel_trials)
     if study.spec.algorithm != spec.algorithm and not quiet:
         say(f"study {name} keeps its algorithm {study.spec.algorithm.name}; --new begins another")
+    total = study.spec.max_trials
+    if wanted.max_trials is not None and total is not None and wanted.max_trials < total:
+        say(
+            f"study {name} keeps its total of {total}; lower it: tunesmith set {name} trials={wanted.max_trials}"
+        )
     if study.record.state is StudyState.FINISHED and not as_json:
         if not quiet:
             say(repr(study))
-            say(
-                f"More trials: tunesmith set {name} trials=+10, or a larger max_trials. Anew: --new."
-            )
+            if study.space.size is None or study.space.size > len(study.history.trials):
+                say(f"More: tunesmith set {name} trials=+10, or a larger max_trials. Anew: --new.")
         return _exit_status(study, _Signals(), requirement)
     return _tune(study, program, requirement, as_json=as_json, verbose=verbose, quiet=quiet)
 

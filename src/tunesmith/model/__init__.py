@@ -11,6 +11,7 @@ from tunesmith.model.spec import (
     Setting,
     StudySpec,
     check_metric_name,
+    refuse_endless,
 )
 from tunesmith.model.study import StudyRecord, StudyState, StudySummary, check_study_name
 from tunesmith.model.trial import FINAL, MOVES, NOTHING, Measurement, Suggestion, Trial, TrialState
@@ -41,5 +42,6 @@ __all__ = [
     "check_metric_name",
     "check_study_name",
     "loss",
+    "refuse_endless",
     "select_measurement",
 ]

@@ -15,6 +15,7 @@ __all__ = [
     "Setting",
     "StudySpec",
     "check_metric_name",
+    "refuse_endless",
 ]
 
 Goal = Literal["minimize", "maximize"]
@@ -176,6 +177,13 @@ def check_bound(
     if not whole or value < low or (high is not None and value > high):  # type: ignore[operator]
         to = "" if high is None else f" to {high}"
         raise _fault(f"{name} is a whole number from {low}{to}; given {value!r}.")
+
+
+def refuse_endless(max_trials: int | None, space: Space) -> None:
+    """Raise `SpecError` if running such a study to its end would take for ever."""
+    if max_trials is None and space.size is None:
+        message = "The study would never end: say how many trials it may have (max_trials, or -n)."
+        raise SpecError([Problem("E103", message)])
 
 
 def _goals(objectives: Iterable[Objective]) -> str:

@@ -62,7 +62,7 @@ class Grid:
         if self._points is None:
             raise _fault(
                 f"grid needs a finite space, but {name!r} is continuous. Give it a step, list its values"
-                " (discrete), or say how many to try: algorithm: {name: grid, points: 5}."
+                " (discrete), or say in a file how many to try: algorithm: {name: grid, points: 5}."
             )
         cut = (parameter.from_unit(float(u)) for u in np.linspace(0.0, 1.0, self._points))
         values = [float(value) for value in dict.fromkeys(cut)]

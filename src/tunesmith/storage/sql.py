@@ -392,6 +392,9 @@ class SqlStorage:
             if row.state not in FINAL:
                 msg = f"Trial {number} is {row.state}: it has not ended yet."
                 raise StateError(msg)
+            if row.state == TrialState.COMPLETED:
+                msg = f"Trial {number} is completed. To run its values once more: enqueue them with repeat."
+                raise StateError(msg)
             if row.state == TrialState.CANCELLED:  # it was not counted, and will be again
                 _refuse_more_than_budget(connection, locked, 1)
             _set_trial(

@@ -2,5 +2,6 @@
 
 from tunesmith.study.checks import check_metrics, check_step
 from tunesmith.study.study import Observer, Study
+from tunesmith.study.worker import is_dead
 
-__all__ = ["Observer", "Study", "check_metrics", "check_step"]
+__all__ = ["Observer", "Study", "check_metrics", "check_step", "is_dead"]

@@ -238,6 +238,9 @@ class Study:
         best = best_trial(self._history.trials, self.spec.objective)
         if best is None:
             msg = f"No trial of study {self.name!r} has ended with {self.spec.objective.metric!r} yet."
+            failed = [t for t in self._history.trials if t.state is TrialState.FAILED]
+            if failed:
+                msg += f" {len(failed)} failed, the last with: {failed[-1].reason}"
             raise NotFoundError(msg)
         return best
 
@@ -424,7 +427,7 @@ class Study:
             self.refresh()
             earlier = self._history.tried(self.space.key(point))
             if earlier is not None and not repeat:
-                msg = f"Trial {earlier} has these values already; say repeat to run them once more."
+                msg = f"Trial {earlier} has these values already; to run them once more, say repeat=True (--repeat)."
                 raise SpaceError(msg)
             try:
                 after = len(self._history.trials)

@@ -5,12 +5,20 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from tunesmith.execution import FunctionExecutor, Slots, pack_function
-from tunesmith.model import MetricReading, Resources, Selection, Setting
+from tunesmith.model import (
+    MetricReading,
+    Resources,
+    Selection,
+    Setting,
+    Trial,
+    TrialState,
+    refuse_endless,
+)
 from tunesmith.reporting import assignments, number
 from tunesmith.space import Parameter, Space, Value
 from tunesmith.storage import Storage, default_url, files_root, open_storage
 from tunesmith.study import Study
-from tunesmith.tuner.events import BestChanged, Event
+from tunesmith.tuner.events import BestChanged, Event, TrialEnded
 from tunesmith.tuner.tuner import LEASE_S, Tuner
 
 __all__ = ["tune"]
@@ -78,6 +86,7 @@ def tune(
     Slots(resources)  # what can't work is refused before anything is made
     space = space if isinstance(space, Space) else Space(space)
     packed = pack_function(function, space)
+    refuse_endless(max_trials, space)
     url = default_url() if storage is None else storage
     opened = open_storage(url) if isinstance(url, str) else url
     study = Study(
@@ -105,7 +114,7 @@ def tune(
     )
     opened.touch(study.name)
     study.continue_up_to(max_trials)
-    observe = (lambda _: None) if quiet else _Printer(study)
+    printer = None if quiet else _Printer(study)
     tuner = Tuner(
         study,
         executor,
@@ -113,25 +122,35 @@ def tune(
         retries=retries,
         # What a function prints is its own affair: it returns or reports what it measures.
         reading=MetricReading(sources=("report", "hypertune", "tensorboard")),
-        observe=observe,
+        observe=printer or (lambda _: None),
     )
     tuner.work()
+    if printer is not None:
+        printer.end()
     return study
 
 
 class _Printer:
-    """Prints a line whenever a trial beats all before it."""
+    """Prints a line whenever a trial fails or beats all before it, and one at the end."""
 
     def __init__(self, study: Study) -> None:
         self._study = study
 
     def __call__(self, event: Event) -> None:
-        if isinstance(event, BestChanged):
-            t = event.trial
-            value = number(t.metrics[self._study.spec.objective.metric])
-            of = f"/{self._study.spec.max_trials}" if self._study.spec.max_trials else ""
-            line = f"{self._study.name} #{t.number}{of}: best {value} {assignments(t.values)}"
-            print(line, file=sys.stderr)
+        match event:
+            case BestChanged(t):
+                value = number(t.metrics[self._study.spec.objective.metric])
+                self._say(t, f"best {value} {assignments(t.values)}")
+            case TrialEnded(t) if t.state is TrialState.FAILED:
+                self._say(t, f"failed: {t.reason}")
+
+    def end(self) -> None:
+        """Print what became of the study."""
+        print(repr(self._study), file=sys.stderr)
+
+    def _say(self, trial: Trial, words: str) -> None:
+        of = f"/{self._study.spec.max_trials}" if self._study.spec.max_trials else ""
+        print(f"{self._study.name} #{trial.number}{of}: {words}", file=sys.stderr)
 
 
 def _free_name(function: Callable[..., object], storage: Storage) -> str:

@@ -28,7 +28,7 @@ LEASE_S = 60.0
 
 _RENEW_S = LEASE_S / 4
 _READ_S = 0.2  # how often metrics are read and the storage is asked for news
-_HOPELESS = 3  # if the first ones all fail, the program is broken, not the values
+_HOPELESS = 5  # if the first ones all fail, the program is broken, not the values
 
 
 class Haste(IntEnum):
@@ -311,7 +311,13 @@ class Tuner:
         if trial.state is not TrialState.FAILED or self._study.spec.max_failed_trials is not None:
             return
         failed = history.count(TrialState.FAILED)
-        if failed == history.count(*FINAL) and failed >= max(_HOPELESS, self._capacity()):
+        if failed < max(_HOPELESS, self._capacity()) or failed != history.count(*FINAL):
+            return
+        # Values that fail at once overtake those that train for hours: while a trial has run
+        # longer than any that failed, it may be the one that works.
+        longest = max(_duration_s(t) for t in history.trials if t.state is TrialState.FAILED)
+        now = time.time()
+        if all(now - (t.started or now) <= longest for t in history.open):
             self._study.give_up(
                 f"the first {failed} trials all failed, the last with: {trial.reason.rstrip('.')}"
             )
@@ -339,6 +345,10 @@ class Tuner:
                 self._study.requeue(run.trial, "the tuner broke down")
             except TunesmithError:
                 continue
+
+
+def _duration_s(trial: Trial) -> float:
+    return (trial.finished or 0.0) - (trial.started or 0.0)
 
 
 class _Heart:

@@ -33,13 +33,13 @@ def test_what_is_no_number_is_none(raw: object) -> None:
     assert number(raw) is None
 
 
-@pytest.mark.parametrize(("raw", "step"), [(0, 0), (7, 7), ("12", 12), (2**63 - 1, 2**63 - 1)])
+@pytest.mark.parametrize(("raw", "step"), [(0, 0), (7, 7), ("12", 12), (2**62, 2**62)])
 def test_a_step_is_a_whole_number_from_zero(raw: object, step: int) -> None:
     assert whole(raw) == step
 
 
 @pytest.mark.parametrize(
-    "raw", [-1, 2**63, 3.0, 0.5, "3.5", "-1", "9" * 5000, "٣", True, None, "x"]
+    "raw", [-1, 2**62 + 1, 3.0, 0.5, "3.5", "-1", "9" * 5000, "٣", True, None, "x"]
 )
 def test_what_is_no_step_is_none(raw: object) -> None:
     assert whole(raw) is None

@@ -215,7 +215,7 @@ SAMPLES = [
     (
         "E120",
         STUDY + "max_trials: «0»",
-        "max_trials is a whole number from 1 to 2147483647; given 0",
+        "max_trials is a whole number from 1; given 0",
         "",
     ),
     (

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import tunesmith as ts
-from tunesmith.errors import MismatchError, SpecError
+from tunesmith.errors import MismatchError, NotFoundError, SpecError
 from tunesmith.model import StudyState, TrialState
 
 SPACE = {"x": ts.Double(0.0, 1.0)}
@@ -130,7 +130,7 @@ def test_a_function_that_always_breaks_gives_up() -> None:
 
     assert study.record.state is StudyState.FAILED
     assert "ZeroDivisionError" in study.record.reason
-    assert len(study.trials) == 3
+    assert len(study.trials) == 5
 
 
 def test_many_quick_trials_share_their_workers() -> None:
@@ -220,3 +220,22 @@ def test_sigterm_to_a_script_leaves_no_process(
     assert process.wait(30) == -signal.SIGTERM
     until(lambda: not marked())
     assert time.monotonic() - began < 20
+
+
+def test_a_study_that_would_never_end_is_refused_before_anything_is_made(folder: Path) -> None:
+    with pytest.raises(SpecError, match="never end"):
+        ts.tune(square, SPACE, minimize="y")
+
+    assert not (folder / ".tunesmith").exists()
+
+
+def test_failures_and_the_end_are_told_to_who_watches(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study = ts.tune(lambda x: 1 / 0, SPACE, minimize="y", max_trials=2)
+
+    told = capsys.readouterr().err
+    assert told.count("failed: ZeroDivisionError: division by zero") == 2
+    assert "trials 2/2: failed 2" in told
+    with pytest.raises(NotFoundError, match="2 failed, the last with: ZeroDivisionError"):
+        _ = study.best_trial

@@ -158,8 +158,29 @@ def test_if_the_first_trials_all_fail_the_study_gives_up(make: Make) -> None:
 
     record = setting.study.record
     assert record.state is StudyState.FAILED
-    assert record.reason == "the first 3 trials all failed, the last with: exit status 3: broken"
-    assert len(setting.study.trials) == 3
+    assert record.reason == "the first 5 trials all failed, the last with: exit status 3: broken"
+    assert len(setting.study.trials) == 5
+
+
+def test_while_a_trial_runs_longer_than_any_failed_the_study_does_not_give_up(
+    python: Make, tmp_path: Path
+) -> None:
+    # The first trial ends well, but only after nine others have failed at once.
+    code = f"""
+from pathlib import Path
+if number > 1:
+    Path({str(tmp_path)!r}, f"failed-{{number}}").touch()
+    sys.exit("out of memory")
+while len(list(Path({str(tmp_path)!r}).glob("failed-*"))) < 9:
+    time.sleep(0.01)
+print("y=1")
+"""
+    setting = python(code, max_trials=10, parallel_trials=2)
+
+    setting.tuner.work()
+
+    assert states(setting) == ["completed"] + ["failed"] * 9
+    assert setting.study.record.state is StudyState.FINISHED
 
 
 def test_a_failure_after_a_success_is_not_hopeless(python: Make) -> None:
