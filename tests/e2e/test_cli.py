@@ -124,7 +124,7 @@ def test_a_study_whose_trials_all_fail_exits_with_5(cli: Any, tune_file: TuneFil
 
     assert "logs s --errors" in ran.stderr
     grouped = cli("logs", "s", "--errors").stdout
-    assert "3× exit status 3: broken" in grouped
+    assert "5× exit status 3: broken" in grouped
 
 
 def test_a_requirement_that_is_not_met_exits_with_6(cli: Any, tune_file: TuneFile) -> None:
