@@ -21,8 +21,8 @@ def _installed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def read() -> Callable[[str], TuneFile]:
-    """Reads a text as if it were the file ``/work/digits/tune.yaml``."""
-    return lambda text: parse_study(text, Path("/work/digits/tune.yaml"))
+    """Reads a text as if it were the file ``/home/ada/digits/tune.yaml``."""
+    return lambda text: parse_study(text, Path("/home/ada/digits/tune.yaml"))
 
 
 @pytest.fixture

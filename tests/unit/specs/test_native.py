@@ -69,7 +69,7 @@ def test_the_sample_file_says_a_study_and_a_program(read: Read) -> None:
     assert program is not None
     assert program.command == ("python", "train.py", "--data", "my data")
     assert program.values_as == "environment"
-    assert program.directory == "/work/digits/code"
+    assert program.directory == "/home/ada/digits/code"
     assert program.environment == {"OMP_NUM_THREADS": "1", "MODE": "fast"}
     assert program.reading == MetricReading(("stdout",), r"(\w+) is (\S+)")
     assert program.resources == Resources(2, 1, 5400.0, 2048.0, 5.0)
@@ -87,7 +87,7 @@ def test_what_is_not_said_has_a_default(read: Read) -> None:
     assert tune.spec.algorithm == Algorithm("default")
     assert tune.program is not None
     assert tune.program.values_as == "flags"
-    assert tune.program.directory == "/work/digits"
+    assert tune.program.directory == "/home/ada/digits"
     assert tune.program.resources == Resources()
     assert tune.program.retries == 2
 

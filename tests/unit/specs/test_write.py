@@ -21,7 +21,7 @@ from tunesmith.space import Categorical, Discrete, Double, Integer, Space
 from tunesmith.specs import TuneFile, parse_study, study_yaml
 from tunesmith.specs.write import flow, line
 
-HERE = Path("/work/digits")
+HERE = Path("/home/ada/digits")
 SPACE = Space(
     {
         "lr": Double(1e-5, 1e-1, scale="log", default=0.01),
@@ -49,7 +49,7 @@ EVERYTHING = TuneFile(
     Program(
         command=("python", "train.py", "it's", "a b", ""),
         values_as="environment",
-        directory="/work/digits/code",
+        directory="/home/ada/digits/code",
         environment={"A": "1", "B": "x y", "C": ""},
         reading=MetricReading(("stdout", "report"), r"(?P<name>\w+) is (?P<value>\S+)"),
         resources=Resources(2, 1, 5400.0, 476.837158203125, 2.5),
