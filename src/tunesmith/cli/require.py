@@ -1,23 +1,16 @@
 """Conditions on a study's best trial, such as ``accuracy>=0.9`` or ``best<0.1``."""
 
-import operator
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self
 
 import click
 
+from tunesmith.cli.where import COMPARE
 from tunesmith.model import StudySummary
 
 __all__ = ["Requirement"]
 
-_COMPARE: dict[str, Callable[[float, float], bool]] = {
-    ">=": operator.ge,
-    "<=": operator.le,
-    ">": operator.gt,
-    "<": operator.lt,
-}
 _FORM = re.compile(r"\s*(?P<metric>[^<>=\s]+)\s*(?P<sign>>=|<=|>|<)\s*(?P<bound>\S+)\s*")
 
 
@@ -47,7 +40,7 @@ class Requirement:
             return False
         objective = summary.record.spec.objective.metric
         value = summary.best.metrics.get(objective if self.metric == "best" else self.metric)
-        return value is not None and _COMPARE[self.sign](value, self.bound)
+        return value is not None and COMPARE[self.sign](value, self.bound)
 
     def __str__(self) -> str:
         return f"{self.metric}{self.sign}{self.bound:g}"

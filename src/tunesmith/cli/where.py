@@ -10,9 +10,9 @@ import click
 
 from tunesmith.model import Trial
 
-__all__ = ["Filter", "field_value"]
+__all__ = ["COMPARE", "Filter", "field_value"]
 
-_COMPARE: dict[str, Callable[[object, object], bool]] = {
+COMPARE: dict[str, Callable[[object, object], bool]] = {
     "=": operator.eq,
     "==": operator.eq,
     "!=": operator.ne,
@@ -66,7 +66,7 @@ def _holds(value: object, sign: str, given: str) -> bool:
         return False
     if isinstance(value, int | float) and not isinstance(value, bool):
         try:
-            return _COMPARE[sign](value, float(given))
+            return COMPARE[sign](value, float(given))
         except ValueError:
             return False
-    return sign in ("=", "==", "!=") and _COMPARE[sign](str(value), given)
+    return sign in ("=", "==", "!=") and COMPARE[sign](str(value), given)
