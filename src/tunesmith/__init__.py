@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from tunesmith.errors import StudyEnded, TrialInfeasible, TrialStopped, TunesmithError
     from tunesmith.execution import LiveTrial, infeasible, report
     from tunesmith.model import Measurement, Trial, TrialState
-    from tunesmith.space import Categorical, Discrete, Double, Integer, Space
+    from tunesmith.space import Categorical, Discrete, Double, Integer, Prior, Space
     from tunesmith.study import Study
     from tunesmith.tuner import tune
 
@@ -24,6 +24,7 @@ __all__ = [
     "Integer",
     "LiveTrial",
     "Measurement",
+    "Prior",
     "Space",
     "Study",
     "StudyEnded",
@@ -41,7 +42,7 @@ _HOMES = {
     "errors": ("StudyEnded", "TrialInfeasible", "TrialStopped", "TunesmithError"),
     "execution": ("LiveTrial", "infeasible", "report"),
     "model": ("Measurement", "Trial", "TrialState"),
-    "space": ("Categorical", "Discrete", "Double", "Integer", "Space"),
+    "space": ("Categorical", "Discrete", "Double", "Integer", "Prior", "Space"),
     "study": ("Study",),
     "tuner": ("tune",),
 }

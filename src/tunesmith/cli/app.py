@@ -47,10 +47,11 @@ _COMMANDS = {
     },
     "Look": {
         "ls": ("look", "list the studies"),
-        "show": ("look", "show a study or a trial"),
+        "show": ("show", "show a study or a trial"),
         "trials": ("look", "list a study's trials"),
-        "best": ("look", "give the best values, ready to paste"),
+        "best": ("best", "give the best values, ready to paste"),
         "logs": ("logs", "show what trials printed"),
+        "importance": ("importance", "show which parameters matter"),
         "export": ("look", "write a study's trials as csv, json or jsonl"),
     },
     "Steer": {

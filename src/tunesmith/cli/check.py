@@ -2,14 +2,14 @@
 
 import shlex
 import tempfile
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import click
 
 from tunesmith.cli.app import Exit
 from tunesmith.cli.console import out, say, table
-from tunesmith.cli.plan import check_program
+from tunesmith.cli.plan import algorithm_text, check_program
 from tunesmith.execution import CommandExecutor, command_line
 from tunesmith.model import Program, Trial, TrialState
 from tunesmith.reporting import duration, goal_text, json_text, number
@@ -37,7 +37,8 @@ def check_command(file: Path, smoke: bool, samples: int, as_json: bool) -> int:
     """Find faults in FILE and show what would run; nothing is kept."""
     plan = read_study(file)
     program = check_program(plan)
-    with Study.from_spec(plan.spec, name=plan.name) as study:
+    earlier_in = open_storage(create=False) if plan.spec.warm_start else None
+    with Study.from_spec(plan.spec, name=plan.name, earlier_in=earlier_in) as study:
         first = study.ask(samples)
     command = shlex.join(
         command_line(
@@ -60,7 +61,12 @@ def _print_plan(plan: TuneFile, first: list[Trial], command: str) -> None:
     size = "infinitely many" if spec.space.size is None else f"{spec.space.size:,}"
     trials = spec.max_trials if spec.max_trials is not None else spec.space.size
     out(f"study {plan.name}: {goal_text(spec)}, the {spec.measurement} measurement counts")
-    out(f"{trials} trials, {spec.parallel_trials} at a time, by {spec.algorithm.name}")
+    for constraint in spec.constraints:
+        out(f"a good trial has {constraint}")
+    by = algorithm_text(spec.algorithm)
+    out(f"{trials} trials, {spec.parallel_trials} at a time, by {by}")
+    if spec.warm_start:
+        out(f"learning from {', '.join(spec.warm_start)}")
     out(f"{len(spec.space)} parameters, {size} points:")
     for name in spec.space:
         out(f"  {name}: {spec.space.describe(name)}")
@@ -75,8 +81,11 @@ def _document(plan: TuneFile, first: list[Trial], command: str) -> dict[str, obj
     return {
         "schema": "tunesmith.plan/1",
         "study": plan.name,
-        "objectives": [{"metric": o.metric, "goal": o.goal} for o in spec.objectives],
+        "objectives": [asdict(objective) for objective in spec.objectives],
+        "constraints": [asdict(constraint) for constraint in spec.constraints],
         "algorithm": spec.algorithm.name,
+        "settings": dict(spec.algorithm.settings),
+        "warm_start": list(spec.warm_start),
         "max_trials": spec.max_trials,
         "parallel_trials": spec.parallel_trials,
         "points": spec.space.size,
@@ -89,7 +98,7 @@ def _document(plan: TuneFile, first: list[Trial], command: str) -> dict[str, obj
 def _smoke(plan: TuneFile, program: Program) -> int:
     """Run one trial in a folder that is deleted afterwards, and say how it went."""
     say("running one trial ...")
-    spec = replace(plan.spec, max_trials=1, parallel_trials=1)
+    spec = replace(plan.spec, max_trials=1, parallel_trials=1, warm_start=())
     with tempfile.TemporaryDirectory(prefix="tunesmith-smoke-") as folder:
         storage = open_storage("sqlite://")
         study = Study.from_spec(spec, name=plan.name, storage=storage, lease_s=LEASE_S)

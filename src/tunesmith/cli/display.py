@@ -6,17 +6,30 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from tunesmith.cli.console import say
 from tunesmith.cli.follow import Follower
-from tunesmith.model import StudyState, StudySummary, Trial, TrialState
-from tunesmith.reporting import assignments, counts_text, duration, goal_text, number
+from tunesmith.model import Front, StudyState, StudySummary, Trial, TrialState, is_feasible
+from tunesmith.reporting import (
+    assignments,
+    choice_text,
+    counts_text,
+    duration,
+    front_text,
+    goal_text,
+    metrics_text,
+    nearest_text,
+    new_best_text,
+    number,
+    reached_text,
+    shown_metrics,
+)
 from tunesmith.storage import files_root
-from tunesmith.study import Study
+from tunesmith.study import Choices, Study
 from tunesmith.tuner import BestChanged, Event, Note, TrialEnded, TrialMeasured, TrialStarted
 
 if TYPE_CHECKING:
@@ -48,7 +61,9 @@ class _Progress:
         self.ended_here = 0
         summary = study.storage.summary(study.name)
         self.best = summary.best
+        self.front = summary.front
         self.done_before = summary.done
+        self._choices = Choices(summary.choices[-1] if summary.choices else None)
 
     def observe(self, event: Event) -> None:
         """Count."""
@@ -56,6 +71,14 @@ class _Progress:
             self.ended_here += 1
         elif isinstance(event, BestChanged):
             self.best = event.trial
+            if self.front is not None:
+                self.front = Front.of(self.study.history.trials, self.study.spec)
+
+    def takes_over(self, event: Event) -> str:
+        """Return who suggests trials from this one on, where the algorithm has just chosen; else ``""``."""
+        if not isinstance(event, TrialStarted) or not self._choices.takes_over(event.trial):
+            return ""
+        return choice_text(event.trial, self.study.spec.algorithm.name)
 
     @property
     def elapsed_s(self) -> float:
@@ -91,10 +114,8 @@ def _summary_line(summary: StudySummary, progress: _Progress) -> str:
     record = summary.record
     ended = record.state if record.state != "active" else "interrupted"
     line = f"{ended} {progress.of_total()} in {duration(progress.elapsed_s)}: {counts_text(summary.counts)}"
-    if summary.best is not None:
-        value = number(summary.best.metrics[record.spec.objective.metric])
-        line += f"; best {value} (#{summary.best.number})"
-    return line
+    reached = reached_text(summary)
+    return f"{line}; {reached}" if reached else line
 
 
 def _write_github_summary(summary: StudySummary, line: str) -> None:
@@ -103,12 +124,24 @@ def _write_github_summary(summary: StudySummary, line: str) -> None:
     if not path:
         return
     rows = ""
-    if summary.best is not None:
-        rows = "\n| parameter | best value |\n| --- | --- |\n" + "".join(
-            f"| {name} | {value} |\n" for name, value in summary.best.values.items()
+    if summary.front is not None:
+        metrics = shown_metrics(summary.record.spec)
+        rows = _markdown(
+            ["trial", *metrics, "values"],
+            [
+                [t.number, *(t.metrics.get(m, "") for m in metrics), assignments(t.values)]
+                for t in summary.front.trials
+            ],
         )
+    elif summary.best is not None:
+        rows = _markdown(["parameter", "best value"], summary.best.values.items())
     with contextlib.suppress(OSError), Path(path).open("a", encoding="utf-8") as file:
         file.write(f"### tunesmith: {summary.record.name}\n\n{line}\n{rows}\n")
+
+
+def _markdown(head: Sequence[str], rows: Iterable[Iterable[object]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n" + "".join("| " + " | ".join(map(str, cells)) + " |\n" for cells in lines)
 
 
 def _head(study: Study) -> str:
@@ -185,6 +218,8 @@ class PlainDisplay:
     def observe(self, event: Event) -> None:
         """Print what a person who reads the log later wants to know."""
         self._progress.observe(event)
+        if taken := self._progress.takes_over(event):
+            self._line(taken)
         if self._follower is not None:
             if isinstance(event, TrialStarted):
                 self._follower.add(event.trial.number)
@@ -192,9 +227,10 @@ class PlainDisplay:
                 self._follower.remove(event.trial.number)
         match event:
             case BestChanged(trial):
-                value = number(trial.metrics[self._study.spec.objective.metric])
-                words = assignments(trial.values)
-                self._line(f"best {value} (#{trial.number}) {self._progress.of_total()}  {words}")
+                reached = new_best_text(trial, self._study.spec)
+                words = f"{self._progress.of_total()}  {assignments(trial.values)}"
+                leads = f" (#{trial.number})" if is_feasible(trial, self._study.spec) else ""
+                self._line(f"{reached}{leads} {words}")
             case TrialEnded(trial) if trial.state in (TrialState.FAILED, TrialState.QUEUED):
                 words = "failed" if trial.state is TrialState.FAILED else "starts again"
                 self._line(f"trial {trial.number} {words}: {trial.reason}")
@@ -240,9 +276,10 @@ class LiveDisplay:
         from rich.live import Live  # noqa: PLC0415
 
         self._study = study
+        self._metrics = shown_metrics(study.spec)
         self._progress = _Progress(study)
         self._running: dict[int, tuple[Trial, float]] = {}
-        self._latest: dict[int, tuple[int, float]] = {}
+        self._latest: dict[int, tuple[int, dict[str, float]]] = {}
         self._ended: deque[Trial] = deque(maxlen=_ENDED_SHOWN)
         self._message = ""
         self._console = Console(file=sys.stderr, highlight=False, markup=False)
@@ -269,13 +306,14 @@ class LiveDisplay:
     def observe(self, event: Event) -> None:
         """Take in what the next refresh will show."""
         self._progress.observe(event)
+        if taken := self._progress.takes_over(event):
+            self._console.print(taken)  # above the block, where it stays
         match event:
             case TrialStarted(trial):
                 self._running[trial.number] = (trial, time.monotonic())
             case TrialMeasured(trial, measurement):
-                value = measurement.metrics.get(self._study.spec.objective.metric)
-                if value is not None:
-                    self._latest[trial.number] = (measurement.step, value)
+                _, known = self._latest.get(trial.number, (0, {}))
+                self._latest[trial.number] = (measurement.step, known | dict(measurement.metrics))
             case TrialEnded(trial):
                 self._running.pop(trial.number, None)
                 self._ended.append(trial)
@@ -291,8 +329,10 @@ class LiveDisplay:
         summary = _finish(self._study, self._progress)
         say(_summary_line(summary, self._progress))
         if summary.best is not None:
-            say(f"best values: {assignments(summary.best.values)}")
-            say(f"look: tunesmith show {self._study.name}")
+            if summary.front is None and is_feasible(summary.best, self._study.spec):
+                say(f"best values: {assignments(summary.best.values)}")
+            look = "show" if summary.front is None else "best"
+            say(f"look: tunesmith {look} {self._study.name}")
 
     def __rich__(self) -> "Group":
         """Return the block as it is now."""
@@ -300,9 +340,13 @@ class LiveDisplay:
         from rich.text import Text  # noqa: PLC0415
 
         parts: list[Text | Table] = [self._bar()]
-        best = self._progress.best
-        if best is not None:
-            value = number(best.metrics[self._study.spec.objective.metric])
+        best, front, spec = self._progress.best, self._progress.front, self._study.spec
+        if best is not None and not is_feasible(best, spec):
+            parts.append(Text(f" {nearest_text(best, spec)}", "yellow"))
+        elif front is not None and front.trials:
+            parts.append(Text(f" {front_text(front)}", "green"))
+        elif best is not None:
+            value = metrics_text(best, spec)
             parts.append(
                 Text.assemble(
                     " best ", (value, "bold green"), f"  #{best.number}  {assignments(best.values)}"
@@ -334,21 +378,20 @@ class LiveDisplay:
 
         names = list(self._study.space)[:_PARAMETERS_SHOWN]
         table = Table(box=None, pad_edge=True, padding=(0, 2, 0, 1))
-        for head in ("#", "state", self._study.spec.objective.metric, "step", *names, "time"):
+        for head in ("#", "state", *self._metrics, "step", *names, "time"):
             table.add_column(head, header_style="dim", no_wrap=True)
         now = time.monotonic()
         for trial, since in list(self._running.values())[-_RUNNING_SHOWN:]:
-            step, value = self._latest.get(trial.number, (None, None))
+            step, metrics = self._latest.get(trial.number, (None, {}))
             table.add_row(
-                *self._row(trial, "running", value, step, names, duration(now - since)),
+                *self._row(trial, "running", metrics, step, names, duration(now - since)),
                 style="cyan",
             )
         for trial in reversed(list(self._ended)):
-            value = trial.metrics.get(self._study.spec.objective.metric)
             took = ""
             if trial.started is not None and trial.finished is not None:
                 took = duration(trial.finished - trial.started)
-            row = self._row(trial, trial.state.value, value, trial.step, names, took)
+            row = self._row(trial, trial.state.value, trial.metrics, trial.step, names, took)
             if trial.state is TrialState.FAILED:
                 row[2] = trial.reason[:40]
             table.add_row(*row, style=_STYLES.get(trial.state, "dim"))
@@ -358,17 +401,17 @@ class LiveDisplay:
         self,
         trial: Trial,
         state: str,
-        value: float | None,
+        metrics: Mapping[str, float],
         step: int | None,
         names: list[str],
         took: str,
     ) -> list[str]:
         values = [number(trial.values[n]) if n in trial.values else "" for n in names]
-        measured = "" if value is None else number(value)
+        measured = [number(metrics[m]) if m in metrics else "" for m in self._metrics]
         return [
             str(trial.number),
             state,
-            measured,
+            *measured,
             "" if step is None else str(step),
             *values,
             took,

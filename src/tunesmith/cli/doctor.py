@@ -23,6 +23,7 @@ __all__ = ["completion_command", "doctor_command"]
 
 _PARTS = (
     "numpy",
+    "scipy",
     "SQLAlchemy",
     "alembic",
     "PyYAML",
@@ -30,6 +31,7 @@ _PARTS = (
     "rich",
     "cloudpickle",
     "psutil",
+    "threadpoolctl",
 )
 _ROLES = ("searchers", "storages", "metric_sources")
 

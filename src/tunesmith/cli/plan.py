@@ -1,8 +1,10 @@
 """What ``run`` and ``check`` are asked to do: a file, a command line, or both together."""
 
+import re
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,6 +15,7 @@ from tunesmith.execution import Slots
 from tunesmith.metrics import check_pattern
 from tunesmith.model import (
     Algorithm,
+    Constraint,
     Goal,
     MetricReading,
     Objective,
@@ -20,11 +23,26 @@ from tunesmith.model import (
     StudySpec,
     check_study_name,
     refuse_endless,
+    with_standard_errors,
 )
 from tunesmith.search import make_searcher
-from tunesmith.specs import TuneFile, parse_duration, parse_memory, parse_parameters, read_study
+from tunesmith.space import Space
+from tunesmith.specs import (
+    TuneFile,
+    parse_duration,
+    parse_memory,
+    parse_parameters,
+    parse_prior,
+    parse_setting,
+    read_study,
+)
 
-__all__ = ["Overrides", "check_program", "read_plan"]
+__all__ = ["Overrides", "algorithm_text", "check_program", "read_plan"]
+
+_INTERPRETER = re.compile(r"(?:python|pypy|bash|sh|zsh|Rscript|julia|perl|node)[0-9.]*")
+_SCRIPTS = (".py", ".sh", ".R", ".jl", ".pl", ".js")
+_WITHOUT_SCRIPT = ("-m", "-c", "-e", "-")  # what these options name is run instead
+_WITH_VALUE = ("-W", "-X")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +51,22 @@ class Overrides:
 
     parameters: tuple[str, ...]
     metrics: tuple[str, ...]
-    maximize: bool | None
+    goals: tuple[Goal | None, ...]
+    standard_errors: tuple[str, ...]
+    constraints: tuple[str, ...]
+    priors: tuple[str, ...]
+    warm_start: tuple[str, ...]
     max_trials: int | None
     parallel_trials: int | None
     algorithm: str | None
+    settings: tuple[str, ...]
     seed: int | None
     name: str | None
     program: tuple[str, ...]
     time_limit: str | None
     memory_limit: str | None
+    cpus: int | None
+    gpus: int | None
     pattern: str
 
 
@@ -61,8 +86,11 @@ def read_plan(file: Path | None, wanted: Overrides) -> TuneFile:
         "max_trials": wanted.max_trials,
         "parallel_trials": wanted.parallel_trials,
         "seed": wanted.seed,
-        "algorithm": Algorithm(wanted.algorithm) if wanted.algorithm else None,
-        "objectives": _objectives(wanted) if file is not None and wanted.metrics else None,
+        "algorithm": _algorithm(plan.spec.algorithm, wanted),
+        "objectives": _objectives(wanted, plan.spec.objectives),
+        "constraints": _constraints(wanted, plan.spec.constraints),
+        "warm_start": tuple(dict.fromkeys([*plan.spec.warm_start, *wanted.warm_start])),
+        "space": _with_priors(plan.spec.space, wanted.priors),
     }
     spec = replace(plan.spec, **{k: v for k, v in changes.items() if v is not None})  # type: ignore[arg-type]
     if wanted.name:
@@ -74,6 +102,12 @@ def read_plan(file: Path | None, wanted: Overrides) -> TuneFile:
         seed_given=plan.seed_given or wanted.seed is not None,
         program=_program(plan.program, wanted),
     )
+
+
+def algorithm_text(algorithm: Algorithm) -> str:
+    """Return an algorithm with its settings: ``grid (points=5)``."""
+    settings = ", ".join(f"{key}={value}" for key, value in algorithm.settings.items())
+    return f"{algorithm.name} ({settings})" if settings else algorithm.name
 
 
 def check_program(plan: TuneFile) -> Program:
@@ -90,10 +124,35 @@ def check_program(plan: TuneFile) -> Program:
     if found is None:
         message = f"The command {word!r} can't be found or may not be executed."
         raise SpecError([Problem("E121", message)])
+    _check_script(program.command, where)
     make_searcher(plan.spec.algorithm).check(plan.spec)
     refuse_endless(plan.spec.max_trials, plan.spec.space)
     Slots(program.resources)  # raises if a trial needs more than this machine has
     return program
+
+
+def _check_script(command: Sequence[str], where: Path) -> None:
+    """Raise `SpecError` if the command calls an interpreter for a script that is not there."""
+    if not _INTERPRETER.fullmatch(Path(command[0]).name):
+        return
+    words = iter(command[1:])
+    for word in words:
+        if word in _WITHOUT_SCRIPT:
+            return
+        if word in _WITH_VALUE:
+            next(words, None)
+        elif not word.startswith("-"):
+            break
+    else:
+        return
+    suffix = Path(word).suffix
+    if suffix not in _SCRIPTS or "{" in word or (where / word).exists():
+        return
+    others = [path.name for path in (where / word).parent.glob(f"*{suffix}")]
+    message = f"The command's script {word!r} does not exist in {where}."
+    near = get_close_matches(Path(word).name, others, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else ""
+    raise SpecError([Problem("E121", message, hint=hint)])
 
 
 def _inline(wanted: Overrides) -> TuneFile:
@@ -103,15 +162,54 @@ def _inline(wanted: Overrides) -> TuneFile:
         )
     if not wanted.metrics:
         raise click.UsageError("Name the metric: -m accuracy --max, or -m loss --min.")
-    spec = StudySpec(space=parse_parameters(wanted.parameters), objectives=_objectives(wanted))
+    spec = StudySpec(space=parse_parameters(wanted.parameters), objectives=_goals(wanted))
     return TuneFile(_name_after(wanted.program), spec)
 
 
-def _objectives(wanted: Overrides) -> tuple[Objective, ...]:
-    if wanted.maximize is None:
-        raise click.UsageError("Say whether the metric should be large (--max) or small (--min).")
-    goal: Goal = "maximize" if wanted.maximize else "minimize"
-    return tuple(Objective(metric, goal) for metric in wanted.metrics)
+def _goals(wanted: Overrides) -> tuple[Objective, ...]:
+    found = []
+    for metric, goal in zip(wanted.metrics, wanted.goals, strict=True):
+        if goal is None:
+            msg = f"Say whether {metric} should be large (-m {metric} --max) or small (-m {metric} --min)."
+            raise click.UsageError(msg)
+        found.append(Objective(metric, goal))
+    return tuple(found)
+
+
+def _objectives(wanted: Overrides, before: tuple[Objective, ...]) -> tuple[Objective, ...]:
+    objectives = _goals(wanted) or before
+    if not wanted.standard_errors:
+        return objectives
+    given = {objective.metric: objective.standard_error for objective in objectives}
+    for text in wanted.standard_errors:
+        metric, mark, name = text.rpartition("=")
+        if not mark and len(objectives) > 1:
+            msg = f"--standard-error: say whose it is, as in {objectives[0].metric}={name}."
+            raise click.UsageError(msg)
+        given[metric if mark else objectives[0].metric] = name
+    return with_standard_errors(objectives, given)
+
+
+def _constraints(wanted: Overrides, before: tuple[Constraint, ...]) -> tuple[Constraint, ...]:
+    """Return the file's constraints and those of the command line, which win."""
+    found = {constraint.metric: constraint for constraint in before}
+    own = [_read("--constraint", Constraint.parse, text) for text in wanted.constraints]
+    if len({constraint.metric for constraint in own}) < len(own):
+        raise click.UsageError("--constraint: each metric can have one.")
+    return tuple({**found, **{constraint.metric: constraint for constraint in own}}.values())
+
+
+def _algorithm(before: Algorithm, wanted: Overrides) -> Algorithm:
+    """Return the algorithm; a setting is added to those of the file unless that has another one."""
+    same = wanted.algorithm in (None, before.name)
+    settings = dict(before.settings) if same else {}
+    settings |= dict(map(parse_setting, wanted.settings))
+    return Algorithm(wanted.algorithm or before.name, settings)
+
+
+def _with_priors(space: Space, texts: Sequence[str]) -> Space:
+    priors = dict(parse_prior(text, space) for text in texts)
+    return Space({n: replace(p, prior=priors[n]) if n in priors else p for n, p in space.items()})
 
 
 def _program(program: Program | None, wanted: Overrides) -> Program | None:
@@ -128,6 +226,11 @@ def _program(program: Program | None, wanted: Overrides) -> Program | None:
     if program is None:
         return None
     resources, reading = program.resources, program.reading
+    resources = replace(
+        resources,
+        cpus=resources.cpus if wanted.cpus is None else wanted.cpus,
+        gpus=resources.gpus if wanted.gpus is None else wanted.gpus,
+    )
     if wanted.time_limit is not None:
         resources = replace(
             resources, time_limit_s=_read("--time-limit", parse_duration, wanted.time_limit)

@@ -17,12 +17,13 @@ from tunesmith.cli.app import Exit
 from tunesmith.cli.console import is_live, say
 from tunesmith.cli.display import LiveDisplay, PlainDisplay
 from tunesmith.cli.events import EventStream
+from tunesmith.cli.goals import goals_in_order
 from tunesmith.cli.options import storage_option
-from tunesmith.cli.plan import Overrides, check_program, read_plan
+from tunesmith.cli.plan import Overrides, algorithm_text, check_program, read_plan
 from tunesmith.cli.require import Requirement
 from tunesmith.errors import NotFoundError
 from tunesmith.execution import CommandExecutor
-from tunesmith.model import Program, StudyState
+from tunesmith.model import Program, StudySpec, StudyState
 from tunesmith.specs import TuneFile
 from tunesmith.storage import Storage, files_root, open_storage
 from tunesmith.study import Study
@@ -35,10 +36,12 @@ class SplitCommand(click.Command):
     """A command whose arguments may end in ``-- PROGRAM ...``."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Keep what stands behind ``--`` aside, word for word."""
+        """Keep what stands behind ``--`` aside, word for word, and the order of the options."""
         if "--" in args:
             cut = args.index("--")
             args, ctx.meta["program"] = args[:cut], tuple(args[cut + 1 :])
+        _, _, order = self.make_parser(ctx).parse_args(list(args))
+        ctx.meta["order"] = [parameter.name for parameter in order]
         return super().parse_args(ctx, args)
 
 
@@ -53,12 +56,54 @@ class SplitCommand(click.Command):
     help="A parameter: lr=log:1e-5..1e-1, units=16..256, opt=adam,sgd, drop=0..0.5:0.1.",
 )
 @click.option(
-    "-m", "--metric", "metrics", multiple=True, metavar="NAME", help="The metric to optimise."
+    "-m",
+    "--metric",
+    "metrics",
+    multiple=True,
+    metavar="NAME",
+    help="A metric to optimise; its --max or --min follows.",
 )
-@click.option("--max/--min", "maximize", default=None, help="Whether it should be large or small.")
+@click.option("--max", "maximize", is_flag=True, help="The metric before it should be large.")
+@click.option("--min", "minimize", is_flag=True, help="The metric before it should be small.")
+@click.option(
+    "--constraint",
+    "constraints",
+    multiple=True,
+    metavar="CONDITION",
+    help="A bound that good trials keep, as in 'latency_ms<=20'.",
+)
+@click.option(
+    "--standard-error",
+    "standard_errors",
+    multiple=True,
+    metavar="[METRIC=]NAME",
+    help="The metric that holds the standard error of another.",
+)
+@click.option(
+    "--prior",
+    "priors",
+    multiple=True,
+    metavar="NAME=VALUE[:CONFIDENCE]",
+    help="Where a parameter is expected to be good; low, medium or high confidence.",
+)
 @click.option("-n", "--trials", "max_trials", type=int, metavar="N", help="Trials in all.")
 @click.option("-j", "--parallel", "parallel_trials", type=int, metavar="N", help="Trials at once.")
 @click.option("--algorithm", "--algo", metavar="NAME", help="The searcher.")
+@click.option(
+    "-s",
+    "--setting",
+    "settings",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A setting of the searcher.",
+)
+@click.option(
+    "--from",
+    "warm_start",
+    multiple=True,
+    metavar="STUDY",
+    help="An earlier study to learn from.",
+)
 @click.option("--seed", type=int, metavar="N", help="Seeds every random choice.")
 @click.option("--name", metavar="STUDY", help="The study's name.")
 @click.option("--new", is_flag=True, help="Begin a new study, even if one of that name exists.")
@@ -66,6 +111,12 @@ class SplitCommand(click.Command):
     "--time-limit", metavar="TIME", help="End a trial after this time, such as 90s or 1h30m."
 )
 @click.option("--memory-limit", metavar="SIZE", help="End a trial above this memory, such as 2GiB.")
+@click.option(
+    "--cpus", type=click.IntRange(min=0), metavar="N", help="CPUs set aside for each trial."
+)
+@click.option(
+    "--gpus", type=click.IntRange(min=0), metavar="N", help="GPUs set aside for each trial."
+)
 @click.option(
     "--pattern", default="", metavar="REGEX", help="Finds name and value in printed lines."
 )
@@ -88,6 +139,8 @@ def run_command(
     as_json: bool,
     verbose: bool,
     quiet: int,
+    maximize: bool,  # noqa: ARG001 - read from the order of the options
+    minimize: bool,  # noqa: ARG001
     **options: object,
 ) -> int:
     """Tune a program, described by FILE or by options.
@@ -100,7 +153,8 @@ def run_command(
     (accuracy=0.93), from TensorBoard events, cloudml-hypertune or tunesmith.report(). The same
     command goes on where the last one ended. Ctrl-C lets running trials finish; twice stops them.
     """
-    wanted = Overrides(**options, program=ctx.meta.get("program", ()))  # type: ignore[arg-type]
+    goals = goals_in_order(ctx.meta["order"])
+    wanted = Overrides(**options, goals=goals, program=ctx.meta.get("program", ()))  # type: ignore[arg-type]
     plan = read_plan(file, wanted)
     requirement = Requirement.parse(require) if require else None
     program = check_program(plan)
@@ -113,8 +167,10 @@ def run_command(
     study.continue_up_to(spec.max_trials)
     if study.spec.parallel_trials != spec.parallel_trials:
         study.set_budget(parallel_trials=spec.parallel_trials)
-    if study.spec.algorithm != spec.algorithm and not quiet:
-        say(f"study {name} keeps its algorithm {study.spec.algorithm.name}; --new begins another")
+    if not quiet:
+        _say_what_stays(study, spec)
+    if requirement is not None and (doubt := requirement.doubt(study.storage.summary(name))):
+        say(f"tunesmith: {doubt}")
     total = study.spec.max_trials
     if wanted.max_trials is not None and total is not None and wanted.max_trials < total:
         say(
@@ -127,6 +183,18 @@ def run_command(
                 say(f"More: tunesmith set {name} trials=+10, or a larger max_trials. Anew: --new.")
         return _exit_status(study, _Signals(), requirement)
     return _tune(study, program, requirement, as_json=as_json, verbose=verbose, quiet=quiet)
+
+
+def _say_what_stays(study: Study, spec: StudySpec) -> None:
+    """Say which of the wanted settings a study that goes on does not take."""
+    kept = study.spec
+    stays = []
+    if kept.algorithm != spec.algorithm:
+        stays.append(f"its algorithm {algorithm_text(kept.algorithm)}")
+    if kept.warm_start != spec.warm_start:
+        stays.append(f"what it learns from: {', '.join(kept.warm_start) or 'no earlier study'}")
+    for part in stays:
+        say(f"study {study.name} keeps {part}; --new begins another")
 
 
 def _choose_name(plan: TuneFile, storage: Storage, *, given: bool, new: bool) -> str:
@@ -145,6 +213,7 @@ def _choose_name(plan: TuneFile, storage: Storage, *, given: bool, new: bool) ->
             name.rpartition("-")[0] == plan.name
             and record.state is not StudyState.FINISHED
             and record.command == command
+            and record.spec.warm_start == plan.spec.warm_start
             and not record.spec.differences(plan.spec)
         ):
             return name

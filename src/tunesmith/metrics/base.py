@@ -16,7 +16,7 @@ class MetricRequest:
     """What is wanted of one attempt of a trial.
 
     Attributes:
-        metrics: The objectives' names, the first objective first; at least one.
+        metrics: The names of the metrics that the study needs, the first objective first; at least one.
         parameters: Names of parameters; a number of that name is never taken for a metric.
         pattern: The regular expression for lines of standard output; see `check_pattern`.
         started: When the attempt began, in seconds since the epoch.

@@ -1,31 +1,62 @@
 """Immutable values: what a study is, its trials, what they measured, and how they rank."""
 
-from tunesmith.model.history import History
-from tunesmith.model.program import MetricReading, Program, Resources, ValuesAs
-from tunesmith.model.ranking import best_trial, loss, select_measurement
-from tunesmith.model.spec import (
-    Algorithm,
+from tunesmith.model.front import Front
+from tunesmith.model.history import Earlier, History
+from tunesmith.model.hypervolume import hypervolume
+from tunesmith.model.objectives import (
+    Constraint,
     Goal,
     Objective,
-    Selection,
-    Setting,
-    StudySpec,
     check_metric_name,
-    refuse_endless,
+    with_standard_errors,
 )
-from tunesmith.model.study import StudyRecord, StudyState, StudySummary, check_study_name
-from tunesmith.model.trial import FINAL, MOVES, NOTHING, Measurement, Suggestion, Trial, TrialState
+from tunesmith.model.program import MetricReading, Program, Resources, ValuesAs
+from tunesmith.model.ranking import (
+    best_trial,
+    is_feasible,
+    leaders,
+    loss,
+    pareto_front,
+    rank,
+    select_measurement,
+    violation,
+)
+from tunesmith.model.spec import Algorithm, Selection, Setting, StudySpec, refuse_endless
+from tunesmith.model.study import (
+    Feasibility,
+    StudyRecord,
+    StudyState,
+    StudySummary,
+    check_study_name,
+)
+from tunesmith.model.trial import (
+    FINAL,
+    MOVES,
+    NOTHING,
+    Explanation,
+    Measurement,
+    Prediction,
+    Suggestion,
+    Trial,
+    TrialState,
+)
 
 __all__ = [
     "FINAL",
     "MOVES",
     "NOTHING",
     "Algorithm",
+    "Constraint",
+    "Earlier",
+    "Explanation",
+    "Feasibility",
+    "Front",
     "Goal",
     "History",
     "Measurement",
     "MetricReading",
     "Objective",
+    "Prediction",
     "Program",
     "Resources",
     "Selection",
@@ -41,7 +72,14 @@ __all__ = [
     "best_trial",
     "check_metric_name",
     "check_study_name",
+    "hypervolume",
+    "is_feasible",
+    "leaders",
     "loss",
+    "pareto_front",
+    "rank",
     "refuse_endless",
     "select_measurement",
+    "violation",
+    "with_standard_errors",
 ]

@@ -1,11 +1,28 @@
 """What a study has tried so far: a searcher's whole state."""
 
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 
 from tunesmith.model.spec import StudySpec
 from tunesmith.model.trial import Trial
 
-__all__ = ["History"]
+__all__ = ["Earlier", "History"]
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """An earlier study to learn from.
+
+    Attributes:
+        name: Its name.
+        spec: What it was; its space may differ from that of the study that learns.
+        trials: Those that had ended before the study that learns was made, in the order of their
+            numbers; of a large study only the newest.
+    """
+
+    name: str
+    spec: StudySpec
+    trials: tuple[Trial, ...]
 
 
 class History:
@@ -13,10 +30,19 @@ class History:
 
     Searchers read it and change nothing. Reading costs nothing that grows with the study: what a
     searcher asks for is kept as trials arrive.
+
+    Args:
+        spec: What the study is.
+        trials: Its trials, in the order of their numbers.
+        earlier: The studies that `StudySpec.warm_start` names; gone through when they are first
+            asked for, so whoever owns the history may read them only then.
     """
 
-    def __init__(self, spec: StudySpec, trials: Iterable[Trial] = ()) -> None:
+    def __init__(
+        self, spec: StudySpec, trials: Iterable[Trial] = (), earlier: Iterable[Earlier] = ()
+    ) -> None:
         self._spec = spec
+        self._earlier = earlier
         self._trials: list[Trial] = []
         self._keys: dict[tuple[object, ...], int] = {}
         self._counts: dict[str, int] = {}
@@ -45,6 +71,13 @@ class History:
     def spec(self) -> StudySpec:
         """What the study is, with the budget in force."""
         return self._spec
+
+    @property
+    def earlier(self) -> Sequence[Earlier]:
+        """The studies that `StudySpec.warm_start` names, in its order."""
+        if not isinstance(self._earlier, tuple):
+            self._earlier = tuple(self._earlier)
+        return self._earlier
 
     @property
     def trials(self) -> Sequence[Trial]:

@@ -1,64 +1,20 @@
 """What a study is: its space, its objectives, how it searches and how much it may spend."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Literal, cast, get_args
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, cast, get_args
 
 from tunesmith.errors import Problem, SpecError
+from tunesmith.model.objectives import Constraint, Objective, fault
 from tunesmith.space import Space, Value
 
-__all__ = [
-    "Algorithm",
-    "Goal",
-    "Objective",
-    "Selection",
-    "Setting",
-    "StudySpec",
-    "check_metric_name",
-    "refuse_endless",
-]
+__all__ = ["Algorithm", "Selection", "Setting", "StudySpec", "check_bound", "refuse_endless"]
 
-Goal = Literal["minimize", "maximize"]
 Selection = Literal["last", "best", "minimum", "maximum"]
 Setting = bool | int | float | str
 
 
-def _fault(message: str) -> SpecError:
-    return SpecError([Problem("E120", message)])
-
-
 _LARGEST = 2**31 - 1  # what an integer of every database can hold
-
-
-def check_metric_name(name: str) -> None:
-    """Raise `SpecError` unless ``name`` can name a metric: visible, and without ``=`` or blanks."""
-    if not 0 < len(name) <= 200 or any(
-        c.isspace() or c == "=" or not c.isprintable() for c in name
-    ):
-        raise _fault(
-            f"A metric's name can't be {name!r}. Use up to 200 letters, digits, '_', '-', '.' and '/'."
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Objective:
-    """A metric and the direction in which it is better."""
-
-    metric: str
-    goal: Goal
-
-    def __post_init__(self) -> None:
-        check_metric_name(self.metric)
-        if self.goal not in get_args(Goal):
-            raise _fault(f"A goal is 'minimize' or 'maximize', not {self.goal!r}.")
-
-    def loss(self, value: float) -> float:
-        """Return ``value`` turned so that smaller is better; the same turn undoes it."""
-        return -value if self.goal == "maximize" else value
-
-    def better(self, value: float, than: float) -> bool:
-        """Whether ``value`` beats ``than``."""
-        return self.loss(value) < self.loss(than)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +31,7 @@ class StudySpec:
 
     Attributes:
         space: The parameters.
-        objectives: At least one; searchers optimise the first, all are stored.
+        objectives: At least one; where a single one has to decide, it is the first.
         algorithm: The searcher.
         seed: Seeds every random choice of the study.
         max_trials: How many trials the study may have; None for no bound.
@@ -83,9 +39,11 @@ class StudySpec:
         max_failed_trials: The study fails when more trials than this have failed; None for no bound.
         measurement: Which of a trial's measurements counts, judged by the first objective.
         initial: Points to try first, each with values for some or all active parameters.
+        constraints: Bounds on metrics; trials that keep them all rank before those that don't.
+        warm_start: Names of earlier studies in the same storage from which searchers may learn.
 
     Raises:
-        SpecError: a number out of its range, no objective, or a metric named twice.
+        SpecError: a number out of its range, no objective, or a metric or study named twice.
         SpaceError: an initial point outside the space.
     """
 
@@ -98,38 +56,58 @@ class StudySpec:
     max_failed_trials: int | None = None
     measurement: Selection = "last"
     initial: tuple[Mapping[str, Value], ...] = ()
+    constraints: tuple[Constraint, ...] = ()
+    warm_start: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.objectives:
-            raise _fault("A study needs a metric to minimize or maximize.")
+            raise fault("A study needs a metric to minimize or maximize.")
         metrics = [objective.metric for objective in self.objectives]
         if len(set(metrics)) < len(metrics):
-            raise _fault(f"Each metric can be an objective once; given: {', '.join(metrics)}.")
+            raise fault(f"Each metric can be an objective once; given: {', '.join(metrics)}.")
+        bounded = [constraint.metric for constraint in self.constraints]
+        if twice := _first_twice(bounded):
+            raise fault(f"Each metric can have one constraint; given two on {twice}.")
+        if twice := _first_twice(self.warm_start):
+            raise fault(f"Each study can be learnt from once; warm_start names {twice!r} twice.")
         check_bound("max_trials", self.max_trials, low=1, optional=True)
         check_bound("parallel_trials", self.parallel_trials, low=1)
         check_bound("max_failed_trials", self.max_failed_trials, low=0, optional=True)
         check_bound("seed", self.seed, low=0, high=None)
         if self.measurement not in get_args(Selection):
             wanted = ", ".join(get_args(Selection))
-            raise _fault(f"measurement is one of {wanted}; given {self.measurement!r}.")
+            raise fault(f"measurement is one of {wanted}; given {self.measurement!r}.")
         object.__setattr__(self, "initial", tuple(map(self._canonical, self.initial)))
 
     @property
     def objective(self) -> Objective:
-        """The first objective, which searchers optimise."""
+        """The first objective, which decides where a single one has to."""
         return self.objectives[0]
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """All metrics that the study names, each once, the first objective first."""
+        errors = [o.standard_error for o in self.objectives if o.standard_error]
+        bounded = [constraint.metric for constraint in self.constraints]
+        return tuple(dict.fromkeys([*(o.metric for o in self.objectives), *errors, *bounded]))
 
     def _canonical(self, point: Mapping[str, Value]) -> Mapping[str, Value]:
         completed = self.space.complete(point)
         return {name: completed[name] for name in point}
 
     def differences(self, other: "StudySpec") -> list[str]:
-        """Return one sentence for each difference in space or objectives: old is self, new is other."""
+        """Return one sentence for each difference that makes it another study: old is self, new is other.
+
+        Those are differences of the space, the objectives, the constraints, and the measurement that
+        counts; not of the budget, or of how the study searches.
+        """
         sentences = list(self.space.differences(other.space))
         if self.objectives != other.objectives:
-            sentences.append(
-                f"objective: was {_goals(self.objectives)}, is now {_goals(other.objectives)}"
-            )
+            was, now = _listed(self.objectives), _listed(other.objectives)
+            sentences.append(f"objective: was {was}, is now {now}")
+        if self.constraints != other.constraints:
+            was, now = _listed(self.constraints), _listed(other.constraints)
+            sentences.append(f"constraints: were {was}, are now {now}")
         if self.measurement != other.measurement:
             sentences.append(f"measurement: was {self.measurement}, is now {other.measurement}")
         return sentences
@@ -138,7 +116,7 @@ class StudySpec:
         """Return plain data from which `from_json` makes an equal spec."""
         return {
             "space": self.space.to_json(),
-            "objectives": [{"metric": o.metric, "goal": o.goal} for o in self.objectives],
+            "objectives": [asdict(objective) for objective in self.objectives],
             "algorithm": {"name": self.algorithm.name, **self.algorithm.settings},
             "seed": self.seed,
             "max_trials": self.max_trials,
@@ -146,6 +124,8 @@ class StudySpec:
             "max_failed_trials": self.max_failed_trials,
             "measurement": self.measurement,
             "initial": [dict(point) for point in self.initial],
+            "constraints": [asdict(constraint) for constraint in self.constraints],
+            "warm_start": list(self.warm_start),
         }
 
     @classmethod
@@ -153,10 +133,11 @@ class StudySpec:
         """Rebuild a spec from `to_json`'s data."""
         algorithm = dict(cast("Mapping[str, Setting]", data["algorithm"]))
         name = str(algorithm.pop("name"))
-        goals = cast("Iterable[Mapping[str, str]]", data["objectives"])
+        goals = cast("Iterable[Mapping[str, Any]]", data["objectives"])
+        bounds = cast("Iterable[Mapping[str, Any]]", data["constraints"])
         return cls(
             space=Space.from_json(cast("Iterable[Mapping[str, object]]", data["space"])),
-            objectives=tuple(Objective(o["metric"], cast("Goal", o["goal"])) for o in goals),
+            objectives=tuple(Objective(**objective) for objective in goals),
             algorithm=Algorithm(name, algorithm),
             seed=cast("int", data["seed"]),
             max_trials=cast("int | None", data["max_trials"]),
@@ -164,6 +145,8 @@ class StudySpec:
             max_failed_trials=cast("int | None", data["max_failed_trials"]),
             measurement=cast("Selection", data["measurement"]),
             initial=tuple(cast("Iterable[Mapping[str, Value]]", data["initial"])),
+            constraints=tuple(Constraint(**constraint) for constraint in bounds),
+            warm_start=tuple(cast("Iterable[str]", data["warm_start"])),
         )
 
 
@@ -176,7 +159,7 @@ def check_bound(
     whole = isinstance(value, int) and not isinstance(value, bool)
     if not whole or value < low or (high is not None and value > high):  # type: ignore[operator]
         to = "" if high is None else f" to {high}"
-        raise _fault(f"{name} is a whole number from {low}{to}; given {value!r}.")
+        raise fault(f"{name} is a whole number from {low}{to}; given {value!r}.")
 
 
 def refuse_endless(max_trials: int | None, space: Space) -> None:
@@ -186,5 +169,10 @@ def refuse_endless(max_trials: int | None, space: Space) -> None:
         raise SpecError([Problem("E103", message)])
 
 
-def _goals(objectives: Iterable[Objective]) -> str:
-    return ", ".join(f"{o.goal} {o.metric}" for o in objectives)
+def _listed(parts: Iterable[Objective | Constraint]) -> str:
+    return ", ".join(map(str, parts)) or "none"
+
+
+def _first_twice(names: Sequence[str]) -> str:
+    """Return the first name that is there again; ``""`` if all are there once."""
+    return next((name for i, name in enumerate(names) if name in names[:i]), "")

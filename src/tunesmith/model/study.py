@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from tunesmith.errors import Problem, SpecError
+from tunesmith.model.front import Front
 from tunesmith.model.spec import StudySpec
 from tunesmith.model.trial import FINAL, Trial, TrialState
 
-__all__ = ["StudyRecord", "StudyState", "StudySummary", "check_study_name"]
+__all__ = ["Feasibility", "StudyRecord", "StudyState", "StudySummary", "check_study_name"]
 
 
 class StudyState(StrEnum):
@@ -49,18 +50,40 @@ class StudyRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class Feasibility:
+    """How many trials keep a study's constraints.
+
+    Attributes:
+        counted: How many trials count, whether or not they keep any.
+        kept: How many of these keep each constraint, in the spec's order.
+        feasible: How many of these keep all.
+    """
+
+    counted: int
+    kept: tuple[int, ...]
+    feasible: int
+
+
+@dataclass(frozen=True, slots=True)
 class StudySummary:
     """A study with what its trials add up to.
 
     Attributes:
         record: The study.
         counts: How many trials are in each state; states without trials are left out.
-        best: The trial with the best first objective; None before one counts.
+        best: The trial that ranks first (see `best_trial`); None before one counts.
+        front: What a study with several objectives has reached; None with one objective.
+        feasibility: How its constraints are kept; None without constraints.
+        choices: Where the algorithm chooses among searchers, the trials with which one took over,
+            up to the latest twenty; empty where it does not.
     """
 
     record: StudyRecord
     counts: Mapping[TrialState, int]
     best: Trial | None
+    front: Front | None = None
+    feasibility: Feasibility | None = None
+    choices: tuple[Trial, ...] = ()
 
     @property
     def done(self) -> int:

@@ -7,9 +7,20 @@ from types import MappingProxyType
 
 from tunesmith.space import Value
 
-__all__ = ["FINAL", "MOVES", "NOTHING", "Measurement", "Suggestion", "Trial", "TrialState"]
+__all__ = [
+    "FINAL",
+    "MOVES",
+    "NOTHING",
+    "Explanation",
+    "Measurement",
+    "Prediction",
+    "Suggestion",
+    "Trial",
+    "TrialState",
+]
 
 NOTHING: Mapping[str, float] = MappingProxyType({})
+NO_PREDICTIONS: "Mapping[str, Prediction]" = MappingProxyType({})
 
 
 class TrialState(StrEnum):
@@ -47,16 +58,53 @@ MOVES: Mapping[TrialState, frozenset[TrialState]] = MappingProxyType(
 
 
 @dataclass(frozen=True, slots=True)
+class Prediction:
+    """What a model expects a metric to be, in the metric's own units.
+
+    Attributes:
+        mean: The expected value.
+        sd: The standard deviation of what will be measured, noise included.
+    """
+
+    mean: float
+    sd: float
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why a searcher suggested a point.
+
+    Attributes:
+        searcher: Who suggested it, where the study's algorithm chooses among several.
+        predictions: What the model expected of each metric; empty where no model was asked.
+        acquisition: The name of the score by which the point was chosen; ``""`` without one.
+        value: The point's score.
+        feasible: The probability that the trial runs and keeps the study's constraints.
+        note: A sentence for people; ``""`` where the rest says enough.
+    """
+
+    searcher: str = ""
+    predictions: Mapping[str, Prediction] = field(default_factory=lambda: NO_PREDICTIONS)
+    acquisition: str = ""
+    value: float | None = None
+    feasible: float | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Suggestion:
     """Values to try.
 
     Attributes:
         values: One value for each active parameter.
-        origin: Where they came from: a searcher's name, ``"user"`` or ``"default"``.
+        origin: Where they came from: ``"user"``, ``"default"``, a start design (``"sobol"``), a
+            searcher's name, ``"model"`` or ``"exploration"``.
+        explanation: Why; None where the origin says all.
     """
 
     values: Mapping[str, Value]
     origin: str = ""
+    explanation: Explanation | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +132,7 @@ class Trial:
         state: Where it is in its life.
         attempt: How often it has been started; the fencing token of its lease.
         origin: Where its values came from.
+        explanation: Why they were suggested; None where the origin says all.
         metrics: The measurement that counts, one value per metric; empty until it is final.
         step: The step of that measurement.
         reason: Why it is in its state, as a sentence; ``""`` where the state says enough.
@@ -102,6 +151,7 @@ class Trial:
     state: TrialState = TrialState.QUEUED
     attempt: int = 0
     origin: str = ""
+    explanation: Explanation | None = None
     metrics: Mapping[str, float] = field(default_factory=lambda: NOTHING)
     step: int | None = None
     reason: str = ""

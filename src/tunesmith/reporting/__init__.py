@@ -2,27 +2,60 @@
 
 from tunesmith.reporting.card import assignments, counts_text, goal_text, study_card, study_text
 from tunesmith.reporting.documents import (
+    front_document,
     measurement_document,
     study_document,
     trial_document,
     trial_record,
     trials_document,
 )
+from tunesmith.reporting.explanations import (
+    choice_text,
+    explanation_lines,
+    outcome_document,
+    outcomes,
+)
 from tunesmith.reporting.export import json_text, trials_csv, trials_json, trials_jsonl
 from tunesmith.reporting.figures import duration, iso_time, number, plain
+from tunesmith.reporting.importance import Effect, Importance, Interaction, importance_document
+from tunesmith.reporting.reached import (
+    constraint_lines,
+    front_text,
+    metrics_text,
+    nearest_text,
+    new_best_text,
+    reached_text,
+    shown_metrics,
+)
 from tunesmith.reporting.trials import Trials
 
 __all__ = [
+    "Effect",
+    "Importance",
+    "Interaction",
     "Trials",
     "assignments",
+    "choice_text",
+    "constraint_lines",
     "counts_text",
     "duration",
+    "explanation_lines",
+    "front_document",
+    "front_text",
     "goal_text",
+    "importance_document",
     "iso_time",
     "json_text",
     "measurement_document",
+    "metrics_text",
+    "nearest_text",
+    "new_best_text",
     "number",
+    "outcome_document",
+    "outcomes",
     "plain",
+    "reached_text",
+    "shown_metrics",
     "study_card",
     "study_document",
     "study_text",

@@ -3,11 +3,19 @@
 from collections.abc import Mapping, Sequence
 from html import escape
 
-from tunesmith.model import StudySpec, StudySummary, Trial, TrialState
+from tunesmith.model import Front, StudySpec, StudySummary, Trial, TrialState, is_feasible
+from tunesmith.reporting.explanations import choice_text
 from tunesmith.reporting.figures import number
+from tunesmith.reporting.reached import (
+    constraint_lines,
+    metrics_text,
+    reached_text,
+    shown_metrics,
+)
 
 __all__ = ["assignments", "counts_text", "goal_text", "study_card", "study_text"]
 
+_FRONT_SHOWN = 10
 _COLOURS = {
     TrialState.COMPLETED: "#2a9d5c",
     TrialState.STOPPED: "#e0a100",
@@ -33,12 +41,14 @@ def counts_text(counts: Mapping[TrialState, int]) -> str:
 
 
 def goal_text(spec: StudySpec) -> str:
-    """Return objectives as ``maximize accuracy``."""
-    return ", ".join(f"{o.goal} {o.metric}" for o in spec.objectives)
+    """Return objectives and constraints as ``maximize accuracy with latency_ms <= 20``."""
+    goals = ", ".join(f"{o.goal} {o.metric}" for o in spec.objectives)
+    bounds = " and ".join(map(str, spec.constraints))
+    return f"{goals} with {bounds}" if bounds else goals
 
 
 def study_text(summary: StudySummary) -> str:
-    """Return what a console shows of a study, in two or three lines."""
+    """Return what a console shows of a study, in a few lines."""
     record, spec = summary.record, summary.record.spec
     reason = f" ({record.reason})" if record.reason else ""
     lines = [
@@ -46,8 +56,11 @@ def study_text(summary: StudySummary) -> str:
         f"trials {_progress(summary)}: {counts_text(summary.counts)}",
     ]
     if summary.best is not None:
-        value = number(summary.best.metrics[spec.objective.metric])
-        lines.append(f"best {value} (#{summary.best.number}) {assignments(summary.best.values)}")
+        one = summary.front is None and is_feasible(summary.best, spec)
+        values = f" {assignments(summary.best.values)}" if one else ""
+        lines.append(reached_text(summary) + values)
+    lines += constraint_lines(summary)
+    lines += [f"algorithm {choice_text(t, spec.algorithm.name)}" for t in summary.choices]
     return "\n".join(lines)
 
 
@@ -56,21 +69,43 @@ def study_card(summary: StudySummary, ranked: Sequence[Trial]) -> str:
 
     Args:
         summary: The study.
-        ranked: The trials that count, for the curve of the best so far; in any order.
+        ranked: The trials that count, for the curve of the best so far; the best first.
     """
     record, spec, best = summary.record, summary.record.spec, summary.best
     head = f"<b>{escape(record.name)}</b> · {record.state} · {escape(goal_text(spec))}"
     parts = [f"<div>{head}</div>", _bar(summary)]
     parts.append(f"<div>{_progress(summary)} trials: {counts_text(summary.counts)}</div>")
-    if best is not None:
-        value = number(best.metrics[spec.objective.metric])
+    if best is not None and summary.front is None and is_feasible(best, spec):
         parts.append(
-            f"<div>best <b>{value}</b> (trial {best.number})"
+            f"<div>best <b>{metrics_text(best, spec)}</b> (trial {best.number})"
             f" <code>{escape(assignments(best.values))}</code></div>"
         )
-        parts.append(_sparkline(spec, ranked))
+        parts.append(_sparkline(spec, [t for t in ranked if is_feasible(t, spec)]))
+    elif best is not None:
+        parts.append(f"<div>{escape(reached_text(summary))}</div>")
+    if summary.front is not None and summary.front.trials:
+        parts.append(_front_table(summary.front, spec))
+    parts += [f"<div>{escape(line)}</div>" for line in constraint_lines(summary)]
+    parts += [
+        f"<div>algorithm {escape(choice_text(t, spec.algorithm.name))}</div>"
+        for t in summary.choices
+    ]
     style = "font:13px sans-serif;line-height:1.6;border:1px solid #8885;border-radius:6px;padding:8px 12px"
     return f'<div style="{style}">{"".join(parts)}</div>'
+
+
+def _front_table(front: Front, spec: StudySpec) -> str:
+    metrics = shown_metrics(spec)
+    head = "".join(f"<th>{escape(name)}</th>" for name in ("trial", *metrics, "values"))
+    body = "".join(
+        f"<tr><td>{t.number}</td>"
+        + "".join(f"<td>{number(t.metrics.get(name, ''))}</td>" for name in metrics)
+        + f"<td><code>{escape(assignments(t.values))}</code></td></tr>"
+        for t in front.trials[:_FRONT_SHOWN]
+    )
+    hidden = len(front.trials) - _FRONT_SHOWN
+    more = f"<div>… and {hidden} more; best_trials gives all</div>" if hidden > 0 else ""
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{more}"
 
 
 def _progress(summary: StudySummary) -> str:

@@ -5,10 +5,21 @@ Every document names its ``schema``; within a schema's number, fields are only e
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from tunesmith.model import Measurement, StudySpec, StudySummary, Trial, TrialState
+from tunesmith.model import (
+    Front,
+    Measurement,
+    StudySpec,
+    StudySummary,
+    Trial,
+    TrialState,
+    is_feasible,
+)
+from tunesmith.reporting.explanations import explanation_document
 from tunesmith.reporting.figures import iso_time, plain
+from tunesmith.reporting.reached import shown_metrics
 
 __all__ = [
+    "front_document",
     "measurement_document",
     "study_document",
     "trial_document",
@@ -30,6 +41,9 @@ def trial_document(trial: Trial) -> Document:
         "step": trial.step,
         "reason": trial.reason,
         "origin": trial.origin,
+        "explanation": (
+            None if trial.explanation is None else explanation_document(trial.explanation)
+        ),
         "worker": trial.worker,
         "queued": iso_time(trial.queued),
         "started": iso_time(trial.started),
@@ -52,8 +66,8 @@ def measurement_document(measurement: Measurement) -> Document:
 
 
 def study_document(summary: StudySummary) -> Document:
-    """Return a study with its counts and its best trial."""
-    record = summary.record
+    """Return a study with its counts, its best trial or its front, and how constraints are kept."""
+    record, spec, best = summary.record, summary.record.spec, summary.best
     return {
         "schema": "tunesmith.study/1",
         "name": record.name,
@@ -61,8 +75,20 @@ def study_document(summary: StudySummary) -> Document:
         "reason": record.reason,
         "counts": {state.value: summary.counts.get(state, 0) for state in TrialState},
         "trials": record.size,
-        "best_trial": trial_document(summary.best) if summary.best else None,
-        **_spec_document(record.spec),
+        "best_trial": trial_document(best) if best else None,
+        "best_is_feasible": is_feasible(best, spec) if best else None,
+        "front": front_document(summary.front) if summary.front else None,
+        "searchers": [
+            {
+                "since": t.number,
+                "searcher": t.explanation.searcher,
+                "note": t.explanation.note,
+            }
+            for t in summary.choices
+            if t.explanation
+        ],
+        **_spec_document(spec),
+        "constraints": _constraints_document(summary),
         "command": record.command,
         "created": iso_time(record.created),
         "used": iso_time(record.used),
@@ -70,11 +96,21 @@ def study_document(summary: StudySummary) -> Document:
     }
 
 
+def front_document(front: Front) -> Document:
+    """Return the trials of a front, and its hypervolume with the reference it is measured from."""
+    return {
+        "trials": [trial_document(t) for t in front.trials],
+        "hypervolume": plain(front.hypervolume),
+        "reference": {name: plain(value) for name, value in front.reference.items()},
+    }
+
+
 def trial_record(trial: Trial, spec: StudySpec) -> Document:
     """Return one trial as one flat row: parameters and metrics beside number and state.
 
     A parameter that is called like a column gets ``parameter.`` in front, and a metric that is
-    called like a column or a parameter gets ``metric.``.
+    called like a column or a parameter gets ``metric.``. What a model predicted of a metric stands
+    in ``predicted.`` and ``predicted_sd.`` in front of its name.
     """
     duration = None
     if trial.started is not None and trial.finished is not None:
@@ -90,21 +126,45 @@ def trial_record(trial: Trial, spec: StudySpec) -> Document:
     for metric in _metric_names(trial.metrics, spec):
         free = metric not in columns and metric not in spec.space
         row[metric if free else f"metric.{metric}"] = trial.metrics.get(metric)
-    return row | last
+    return row | last | _predictions(trial)
 
 
 def _metric_names(metrics: Mapping[str, float], spec: StudySpec) -> Sequence[str]:
-    return list(dict.fromkeys([*(o.metric for o in spec.objectives), *metrics]))
+    return list(dict.fromkeys([*shown_metrics(spec), *metrics]))
+
+
+def _predictions(trial: Trial) -> Document:
+    predictions = trial.explanation.predictions if trial.explanation else {}
+    row: Document = {}
+    for metric, predicted in predictions.items():
+        row[f"predicted.{metric}"] = predicted.mean
+        row[f"predicted_sd.{metric}"] = predicted.sd
+    return row
+
+
+def _constraints_document(summary: StudySummary) -> list[Document]:
+    """Return each constraint with how many of the trials that count keep it."""
+    known = summary.feasibility
+    if known is None:
+        return []
+    return [
+        {"metric": c.metric, "bound": c.bound, "side": c.side, "kept": kept, "of": known.counted}
+        for c, kept in zip(summary.record.spec.constraints, known.kept, strict=True)
+    ]
 
 
 def _spec_document(spec: StudySpec) -> Document:
     return {
-        "objectives": [{"metric": o.metric, "goal": o.goal} for o in spec.objectives],
+        "objectives": [
+            {"metric": o.metric, "goal": o.goal, "standard_error": o.standard_error or None}
+            for o in spec.objectives
+        ],
         "measurement": spec.measurement,
         "algorithm": {"name": spec.algorithm.name, **spec.algorithm.settings},
         "seed": spec.seed,
         "max_trials": spec.max_trials,
         "parallel_trials": spec.parallel_trials,
         "max_failed_trials": spec.max_failed_trials,
+        "warm_start": list(spec.warm_start),
         "parameters": spec.space.to_json(),
     }

@@ -8,6 +8,7 @@ from tunesmith.errors import MissingExtraError
 from tunesmith.model import StudySpec, Trial
 from tunesmith.reporting.documents import trial_record
 from tunesmith.reporting.figures import number
+from tunesmith.reporting.reached import shown_metrics
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,7 +19,7 @@ _SHOWN = 20
 
 
 class Trials(Sequence[Trial]):
-    """The trials of a study in the order of their numbers; trial ``n`` stands at ``n - 1``."""
+    """Trials of a study. All of them are in the order of their numbers; trial ``n`` stands at ``n - 1``."""
 
     def __init__(self, trials: Sequence[Trial], spec: StudySpec) -> None:
         self._trials = tuple(trials)
@@ -77,11 +78,11 @@ class Trials(Sequence[Trial]):
         return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{more}"
 
     def _head(self) -> list[str]:
-        return ["#", "state", *(o.metric for o in self._spec.objectives), *self._spec.space]
+        return ["#", "state", *shown_metrics(self._spec), *self._spec.space]
 
     def _rows(self) -> Iterator[list[object]]:
         for t in self._trials[-_SHOWN:]:
-            metrics = [t.metrics.get(o.metric, "") for o in self._spec.objectives]
+            metrics = [t.metrics.get(name, "") for name in shown_metrics(self._spec)]
             values = [t.values.get(name, "") for name in self._spec.space]
             yield [t.number, t.state.value, *metrics, *values]
 

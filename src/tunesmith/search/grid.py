@@ -30,7 +30,10 @@ class Grid:
         self._given: list[Mapping[str, Value]] = []
 
     def check(self, spec: StudySpec) -> None:
-        """Refuse a space with a double that has no step, unless ``points`` says how many values."""
+        """Refuse a space with a double that has no step, unless ``points`` says how many values.
+
+        Several objectives and constraints are served: results don't matter.
+        """
         self._grid(spec.space)
 
     def suggest(

@@ -15,7 +15,7 @@ class Random:
     """Draws points uniformly on each parameter's scale; never the same one twice in a finite space."""
 
     def check(self, spec: StudySpec) -> None:
-        """Serve every study."""
+        """Serve every study, also with several objectives and constraints: results don't matter."""
 
     def suggest(
         self, history: History, count: int, rng: np.random.Generator

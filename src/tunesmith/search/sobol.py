@@ -1,19 +1,16 @@
 """Sobol search: the points of a scrambled Sobol' sequence in turn."""
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from itertools import islice
 
 import numpy as np
 
 from tunesmith.model import History, StudySpec, Suggestion
 from tunesmith.search.fresh import fresh_points
-from tunesmith.search.sequence import SobolSequence
+from tunesmith.search.sequence import sobol_sequence
 from tunesmith.space import Value
 
 __all__ = ["Sobol"]
-
-_sequence = lru_cache(maxsize=8)(SobolSequence)  # scrambling costs as much as a hundred points
 
 
 class Sobol:
@@ -23,14 +20,14 @@ class Sobol:
     """
 
     def check(self, spec: StudySpec) -> None:
-        """Serve every study."""
+        """Serve every study, also with several objectives and constraints: results don't matter."""
 
     def suggest(
         self, history: History, count: int, rng: np.random.Generator
     ) -> Sequence[Suggestion]:
         """Return the next ``count`` points of the sequence, fewer if the space has no more."""
         space = history.spec.space
-        sequence = _sequence(len(space), history.spec.seed)
+        sequence = sobol_sequence(len(space), history.spec.seed)
         first = len(history.trials)
 
         def propose(index: int) -> Mapping[str, Value]:

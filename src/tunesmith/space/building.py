@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from tunesmith.errors import SpaceError
 from tunesmith.space.checks import Condition, condition
+from tunesmith.space.prior import Prior
 from tunesmith.space.values import Key, Value, typed_all
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ class _Unfinished(Protocol):
     @property
     def default(self) -> Value | None: ...
     @property
+    def prior(self) -> Value | Prior | None: ...
+    @property
     def when(self) -> Mapping[str, object] | Condition | None: ...
     def canonical(self, value: object) -> Value: ...
 
@@ -31,7 +34,7 @@ def put(parameter: object, name: str, value: object) -> None:
 
 
 def finish(parameter: _Unfinished) -> None:
-    """Bring the condition and the default into their final form."""
+    """Bring the condition, the default and the prior into their final form."""
     kind = type(parameter).__name__
     when = condition(kind, parameter.when)
     put(parameter, "when", when)
@@ -42,6 +45,14 @@ def finish(parameter: _Unfinished) -> None:
         except SpaceError as error:
             msg = f"{kind}(default={parameter.default!r}) is outside: {error}"
             raise SpaceError(msg) from None
+    if parameter.prior is not None:
+        prior = Prior.read(parameter.prior)
+        try:
+            center = parameter.canonical(prior.center)
+        except SpaceError as error:
+            msg = f"{kind}(prior={prior.center!r}) has its center outside: {error}"
+            raise SpaceError(msg) from None
+        put(parameter, "prior", Prior(center, prior.confidence))
 
 
 def written(parameter: "DataclassInstance") -> dict[str, object]:

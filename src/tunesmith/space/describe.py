@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from tunesmith.space.lists import Categorical
 from tunesmith.space.parameters import Parameter, parents
+from tunesmith.space.prior import Prior
 from tunesmith.space.ranges import Double, Integer
 from tunesmith.space.values import Value, show
 
@@ -28,6 +29,9 @@ def describe(parameter: Parameter, *, at_most: int = _SHOWN) -> str:
         words += f" {parameter.scale}"
     if parameter.default is not None:
         words += f", default {_word(parameter.default)}"
+    if isinstance(prior := parameter.prior, Prior):
+        words += f", prior {_word(prior.center)}"
+        words += f" ({prior.confidence} confidence)" if prior.confidence != "medium" else ""
     conditions = [
         f"{parent} is {' or '.join(map(_word, wanted))}" for parent, wanted in parents(parameter)
     ]

@@ -9,6 +9,7 @@ from tunesmith.space.building import written
 from tunesmith.space.lists import Categorical, Discrete
 from tunesmith.space.names import check_name, did_you_mean
 from tunesmith.space.parameters import Parameter
+from tunesmith.space.prior import Prior
 from tunesmith.space.ranges import Double, Integer
 
 __all__ = ["from_document", "to_document"]
@@ -25,7 +26,10 @@ _WORDS = {"low": "min", "high": "max"}
 def to_document(name: str, parameter: Parameter) -> dict[str, object]:
     """Return a parameter as plain data; what has its usual value is left out."""
     document = {"name": name, "type": type(parameter).__name__.lower()}
-    return document | {_WORDS.get(key, key): value for key, value in written(parameter).items()}
+    given = {_WORDS.get(key, key): value for key, value in written(parameter).items()}
+    if isinstance(prior := given.get("prior"), Prior):
+        given["prior"] = prior.to_document()
+    return document | given
 
 
 def from_document(document: Mapping[str, object]) -> tuple[str, Parameter]:

@@ -4,10 +4,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
+import numpy as np
+
 from tunesmith.errors import SpaceError
 from tunesmith.space.building import Needs, finish, put, source
 from tunesmith.space.checks import Condition, check_scale, listed
-from tunesmith.space.scale import Scale, cell, middle
+from tunesmith.space.prior import EVEN, Bell, Density, Favourite, Prior
+from tunesmith.space.scale import Cells, Scale, cell, middle
 from tunesmith.space.values import Key, Value, is_finite, plain, real, show, typed, typed_all
 
 __all__ = ["Categorical", "Discrete"]
@@ -23,6 +26,7 @@ class Discrete:
         values: The numbers.
         scale: How they are spread for searchers that model distances.
         default: A value to try first.
+        prior: Where good values are expected: a `Prior`, or its center alone.
         when: Parents and the values with which this parameter is active.
 
     Raises:
@@ -32,10 +36,12 @@ class Discrete:
     values: Sequence[float]
     scale: Scale = field(default="linear", kw_only=True)
     default: float | None = field(default=None, kw_only=True)
+    prior: float | Prior | None = field(default=None, kw_only=True)
     when: Mapping[str, object] | Condition | None = field(default=None, kw_only=True, compare=False)
     _needs: Needs = field(init=False)
     _sorted: tuple[float, ...] = field(init=False, compare=False)
     _index: Mapping[float, int] = field(init=False, compare=False)
+    _density: Density = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
         numbers = tuple(_number(value) for value in listed("Discrete", self.values))
@@ -50,6 +56,10 @@ class Discrete:
         put(self, "_sorted", tuple(sorted(numbers)))
         put(self, "_index", {value: index for index, value in enumerate(self._sorted)})
         finish(self)
+        put(self, "_density", EVEN)
+        if isinstance(self.prior, Prior):
+            cells = Cells(self.size, "linear", 0.0)
+            put(self, "_density", Bell(self.to_unit(self.prior.center), self.prior.sd, cells))
 
     def __repr__(self) -> str:
         return source(self)
@@ -82,6 +92,18 @@ class Discrete:
         """Return the value at the place ``u`` in [0, 1]."""
         return self._sorted[cell(u, self.size)]
 
+    def log_density(self, u: np.ndarray) -> np.ndarray:
+        """Return the logarithm of the prior's density at places ``u`` in [0, 1], of ``u``'s shape.
+
+        It is relative to drawing evenly: 0 everywhere without a prior. All places of one value have
+        the same.
+        """
+        return self._density.log_density(u)
+
+    def sample_unit(self, rng: np.random.Generator) -> float:
+        """Return a place in [0, 1] whose value is drawn from the prior, evenly without one."""
+        return self._density.sample(rng)
+
     def text(self, value: Value) -> str:
         """Return ``value`` as a program reads it; a whole number has no point."""
         number = float(value)
@@ -95,6 +117,7 @@ class Categorical:
     Args:
         values: The values; their types count: True is not 1.
         default: A value to try first.
+        prior: Where good values are expected: a `Prior`, or its center alone.
         when: Parents and the values with which this parameter is active.
 
     Raises:
@@ -103,11 +126,13 @@ class Categorical:
 
     values: Sequence[Value] = field(compare=False)
     default: Value | None = field(default=None, kw_only=True, compare=False)
+    prior: Value | Prior | None = field(default=None, kw_only=True)
     when: Mapping[str, object] | Condition | None = field(default=None, kw_only=True, compare=False)
     _needs: Needs = field(init=False)
     _keys: tuple[Key, ...] = field(init=False)
     _default_key: Key = field(init=False)
     _index: Mapping[Key, int] = field(init=False, compare=False)
+    _density: Density = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
         put(self, "values", tuple(_choice(value) for value in listed("Categorical", self.values)))
@@ -115,6 +140,10 @@ class Categorical:
         put(self, "_index", {key: index for index, key in enumerate(self._keys)})
         finish(self)
         put(self, "_default_key", typed(self.default))
+        put(self, "_density", EVEN)
+        if isinstance(self.prior, Prior):
+            favourite = self._index[typed(self.prior.center)]
+            put(self, "_density", Favourite(favourite, self.size, self.prior.weight))
 
     def __repr__(self) -> str:
         return source(self)
@@ -146,6 +175,18 @@ class Categorical:
     def from_unit(self, u: float) -> Value:
         """Return the value at the place ``u`` in [0, 1]."""
         return self.values[cell(u, self.size)]
+
+    def log_density(self, u: np.ndarray) -> np.ndarray:
+        """Return the logarithm of the prior's density at places ``u`` in [0, 1], of ``u``'s shape.
+
+        It is relative to drawing evenly: 0 everywhere without a prior. All places of one value have
+        the same.
+        """
+        return self._density.log_density(u)
+
+    def sample_unit(self, rng: np.random.Generator) -> float:
+        """Return a place in [0, 1] whose value is drawn from the prior, evenly without one."""
+        return self._density.sample(rng)
 
     def text(self, value: Value) -> str:
         """Return ``value`` as a program reads it."""

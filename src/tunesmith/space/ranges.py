@@ -3,9 +3,12 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from tunesmith.errors import SpaceError
 from tunesmith.space.building import Needs, finish, put, source
 from tunesmith.space.checks import Condition, check_interval, finite, whole
+from tunesmith.space.prior import EVEN, Bell, Density, Prior
 from tunesmith.space.scale import Axis, Cells, Scale
 from tunesmith.space.steps import Steps
 from tunesmith.space.values import Value, integral, real, show
@@ -23,6 +26,7 @@ class Double:
         scale: How values are spread: ``"linear"``, ``"log"`` or ``"reverse_log"``.
         step: Only ``low``, ``low + step``, ``low + 2 step``, … are values.
         default: A value to try first.
+        prior: Where good values are expected: a `Prior`, or its center alone.
         when: Parents and the values with which this parameter is active.
 
     Raises:
@@ -34,11 +38,13 @@ class Double:
     scale: Scale = field(default="linear", kw_only=True)
     step: float | None = field(default=None, kw_only=True)
     default: float | None = field(default=None, kw_only=True)
+    prior: float | Prior | None = field(default=None, kw_only=True)
     when: Mapping[str, object] | Condition | None = field(default=None, kw_only=True, compare=False)
     _needs: Needs = field(init=False)
     _axis: Axis = field(init=False, compare=False)
     _steps: Steps | None = field(init=False, compare=False)
     _cells: Cells | None = field(init=False, compare=False)
+    _density: Density = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
         put(self, "low", finite("Double", "low", self.low))
@@ -54,6 +60,7 @@ class Double:
             put(self, "_steps", steps)
             put(self, "_cells", Cells(steps.count, self.scale, self.low / self.step))
         finish(self)
+        put(self, "_density", _density(self, self._cells))
 
     def __repr__(self) -> str:
         return source(self)
@@ -101,6 +108,18 @@ class Double:
             return self._axis.from_unit(u)
         return self._steps.at(self._cells.from_unit(u))
 
+    def log_density(self, u: np.ndarray) -> np.ndarray:
+        """Return the logarithm of the prior's density at places ``u`` in [0, 1], of ``u``'s shape.
+
+        It is relative to drawing evenly: 0 everywhere without a prior. All places of one value have
+        the same.
+        """
+        return self._density.log_density(u)
+
+    def sample_unit(self, rng: np.random.Generator) -> float:
+        """Return a place in [0, 1] whose value is drawn from the prior, evenly without one."""
+        return self._density.sample(rng)
+
     def text(self, value: Value) -> str:
         """Return ``value`` as a program reads it."""
         return repr(float(value))
@@ -116,6 +135,7 @@ class Integer:
         scale: How values are spread: ``"linear"``, ``"log"`` or ``"reverse_log"``.
         step: Only ``low``, ``low + step``, ``low + 2 step``, … are values.
         default: A value to try first.
+        prior: Where good values are expected: a `Prior`, or its center alone.
         when: Parents and the values with which this parameter is active.
 
     Raises:
@@ -127,9 +147,11 @@ class Integer:
     scale: Scale = field(default="linear", kw_only=True)
     step: int | None = field(default=None, kw_only=True)
     default: int | None = field(default=None, kw_only=True)
+    prior: int | Prior | None = field(default=None, kw_only=True)
     when: Mapping[str, object] | Condition | None = field(default=None, kw_only=True, compare=False)
     _needs: Needs = field(init=False)
     _cells: Cells = field(init=False, compare=False)
+    _density: Density = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
         put(self, "low", whole("Integer", "low", self.low))
@@ -139,6 +161,7 @@ class Integer:
         check_interval("Integer", self.low, self.high, self.scale, self.step)
         put(self, "_cells", Cells(self.size, self.scale, self.low / (self.step or 1)))
         finish(self)
+        put(self, "_density", _density(self, self._cells))
 
     def __repr__(self) -> str:
         return source(self)
@@ -178,9 +201,27 @@ class Integer:
         """Return the value at the place ``u`` in [0, 1]."""
         return self.low + self._cells.from_unit(u) * (self.step or 1)
 
+    def log_density(self, u: np.ndarray) -> np.ndarray:
+        """Return the logarithm of the prior's density at places ``u`` in [0, 1], of ``u``'s shape.
+
+        It is relative to drawing evenly: 0 everywhere without a prior. All places of one value have
+        the same.
+        """
+        return self._density.log_density(u)
+
+    def sample_unit(self, rng: np.random.Generator) -> float:
+        """Return a place in [0, 1] whose value is drawn from the prior, evenly without one."""
+        return self._density.sample(rng)
+
     def text(self, value: Value) -> str:
         """Return ``value`` as a program reads it."""
         return str(int(value))
+
+
+def _density(parameter: Double | Integer, cells: Cells | None) -> Density:
+    if not isinstance(parameter.prior, Prior) or parameter.size == 1:
+        return EVEN
+    return Bell(parameter.to_unit(parameter.prior.center), parameter.prior.sd, cells)
 
 
 def _outside(kind: str, value: object, low: float, high: float, step: float | None) -> str:

@@ -11,6 +11,8 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
 __all__ = ["SCALES", "Axis", "Cells", "Scale", "cell", "middle"]
 
 Scale = Literal["linear", "log", "reverse_log"]
@@ -100,6 +102,16 @@ class Cells:
             return self._log_index(u)
         return self._count - 1 - self._log_index(1.0 - u)
 
+    def bounds(self, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return where the cells around places ``u`` begin and where they end, each of ``u``'s shape."""
+        if self._scale == "reverse_log":
+            low, high = self._log_bounds(1.0 - u)
+            return 1.0 - high, 1.0 - low
+        if self._scale == "log":
+            return self._log_bounds(u)
+        index = np.clip(np.floor(u * self._count), 0, self._count - 1)
+        return index / self._count, (index + 1) / self._count
+
     # Distances from the edge of the first cell, not the numbers themselves: those may be so large that
     # neighbours have the same logarithm.
 
@@ -110,6 +122,14 @@ class Cells:
         u = min(max(u, 0.0), 1.0)
         index = round(self._base * math.expm1(u * self._span) - self._edge)
         return min(max(index, 0), self._count - 1)
+
+    def _log_bounds(self, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        distance = self._base * np.expm1(np.clip(u, 0.0, 1.0) * self._span)
+        index = np.clip(np.rint(distance - self._edge), 0, self._count - 1)
+        # A cell reaches half a step to either side, but the first one begins at the edge.
+        low = np.where(index > 0, index - 0.5 + self._edge, 0.0)
+        high = index + 0.5 + self._edge
+        return np.log1p(low / self._base) / self._span, np.log1p(high / self._base) / self._span
 
 
 def middle(index: int, count: int) -> float:

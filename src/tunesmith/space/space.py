@@ -13,6 +13,7 @@ from tunesmith.space.describe import describe, differences
 from tunesmith.space.documents import from_document, to_document
 from tunesmith.space.names import check_name, did_you_mean
 from tunesmith.space.parameters import Parameter, parents
+from tunesmith.space.prior import Prior
 from tunesmith.space.values import Value
 
 __all__ = ["Space"]
@@ -134,10 +135,7 @@ class Space:
         """
 
         def fill(name: str) -> Value:
-            parameter = self._parameters[name]
-            if parameter.default is not None:
-                return parameter.default
-            return parameter.from_unit(0.5 if rng is None else float(rng.random()))
+            return self._usual(name, rng)
 
         return self._point(point, fill)
 
@@ -163,6 +161,23 @@ class Space:
         if all(parameter.default is None for parameter in self._parameters.values()):
             return None
         return self.complete({})
+
+    @property
+    def priors(self) -> Mapping[str, Prior]:
+        """The priors of the parameters that have one, by name."""
+        return {name: p.prior for name, p in self.items() if isinstance(p.prior, Prior)}
+
+    def centers(self) -> dict[str, Value] | None:
+        """Return the point of the priors' centers; None if no parameter has a prior.
+
+        A parameter without one gets its default, or else the middle of its range.
+        """
+        priors = self.priors
+
+        def fill(name: str) -> Value:
+            return priors[name].center if name in priors else self._usual(name)
+
+        return self._point({}, fill) if priors else None
 
     def key(self, values: Mapping[str, Value]) -> tuple[object, ...]:
         """Return what two sets of values share exactly when they are the same point."""
@@ -231,6 +246,13 @@ class Space:
             elif name in given:
                 raise SpaceError(self._inactive(name, values))
         return {name: values[name] for name in self._parameters if name in values}
+
+    def _usual(self, name: str, rng: np.random.Generator | None = None) -> Value:
+        """Return a parameter's default, or else a random value, or without ``rng`` its middle."""
+        parameter = self._parameters[name]
+        if parameter.default is not None:
+            return parameter.default
+        return parameter.from_unit(0.5 if rng is None else float(rng.random()))
 
     def _canonical(self, name: str, value: object) -> Value:
         try:

@@ -1,7 +1,13 @@
 """Texts become values and values texts: the native file, the command line, a script's options."""
 
 from tunesmith.specs.init import init_yaml
-from tunesmith.specs.inline import parse_assignment, parse_parameter, parse_parameters
+from tunesmith.specs.inline import (
+    parse_assignment,
+    parse_parameter,
+    parse_parameters,
+    parse_prior,
+    parse_setting,
+)
 from tunesmith.specs.native import TuneFile, parse_study, read_study
 from tunesmith.specs.quantities import (
     format_duration,
@@ -26,6 +32,8 @@ __all__ = [
     "parse_memory",
     "parse_parameter",
     "parse_parameters",
+    "parse_prior",
+    "parse_setting",
     "parse_study",
     "read_study",
     "render_problem",

@@ -11,7 +11,18 @@ from dataclasses import dataclass, replace
 from typing import Literal, cast
 
 from tunesmith.errors import SpaceError
-from tunesmith.space import Categorical, Discrete, Double, Integer, Parameter, Scale, Space, Value
+from tunesmith.space import (
+    Categorical,
+    Confidence,
+    Discrete,
+    Double,
+    Integer,
+    Parameter,
+    Prior,
+    Scale,
+    Space,
+    Value,
+)
 from tunesmith.specs.faults import NOWHERE, Faults, Span, did_you_mean
 
 __all__ = [
@@ -76,6 +87,8 @@ class Declaration:
         values_at: Where they stand.
         scale: How it is searched; of all but a categorical.
         default: A value to try first.
+        prior: The center of where good values are expected.
+        confidence: How sure that is; only with a prior.
         when: Its conditions; all of them must hold.
     """
 
@@ -89,6 +102,8 @@ class Declaration:
     values_at: Span = NOWHERE
     scale: Given | None = None
     default: Given | None = None
+    prior: Given | None = None
+    confidence: Given | None = None
     when: tuple[Condition, ...] = ()
 
 
@@ -158,8 +173,8 @@ def typed_number(kind: Kind, name: str, value: float, at: Span, faults: Faults) 
 def _stages(declaration: Declaration) -> Iterator[tuple[Span, Declaration]]:
     """Yield the declaration as it grows part by part, each time with the place of the new part."""
     high, scale = declaration.high, declaration.scale
-    step, default = declaration.step, declaration.default
-    grown = replace(declaration, scale=None, step=None, default=None, when=())
+    step, default, prior = declaration.step, declaration.default, declaration.prior
+    grown = replace(declaration, scale=None, step=None, default=None, prior=None, when=())
     yield declaration.values_at if high is None else high.at, grown
     if scale is not None:
         grown = replace(grown, scale=scale)
@@ -170,6 +185,9 @@ def _stages(declaration: Declaration) -> Iterator[tuple[Span, Declaration]]:
     if default is not None:
         grown = replace(grown, default=default)
         yield default.at, grown
+    if prior is not None:
+        grown = replace(grown, prior=prior)
+        yield prior.at, grown
     for condition in declaration.when:
         grown = replace(grown, when=(*grown.when, condition))
         yield condition.at, grown
@@ -179,22 +197,31 @@ def _make(declared: Declaration) -> Parameter:
     when = {c.parent: [given.value for given in c.values] for c in declared.when} or None
     scale = cast("Scale", declared.scale.value if declared.scale else "linear")
     default = declared.default.value if declared.default else None
+    prior = _prior(declared)
     if declared.kind == "categorical":
-        return Categorical([given.value for given in declared.values], default=default, when=when)
+        choices = [given.value for given in declared.values]
+        return Categorical(choices, default=default, prior=prior, when=when)
     number = cast("float | None", default)
     if declared.kind == "discrete":
         values = cast("list[float]", [given.value for given in declared.values])
-        return Discrete(values, scale=scale, default=number, when=when)
+        return Discrete(values, scale=scale, default=number, prior=prior, when=when)
     if declared.low is None or declared.high is None:
         msg = "A range needs both of its ends."
         raise SpaceError(msg)
     low, high = cast("float", declared.low.value), cast("float", declared.high.value)
     step = cast("float | None", declared.step.value if declared.step else None)
     if declared.kind == "double":
-        return Double(low, high, scale=scale, step=step, default=number, when=when)
+        return Double(low, high, scale=scale, step=step, default=number, prior=prior, when=when)
     ends = cast("tuple[int, int]", (low, high))
     whole = cast("tuple[int | None, int | None]", (step, number))
-    return Integer(*ends, scale=scale, step=whole[0], default=whole[1], when=when)
+    return Integer(*ends, scale=scale, step=whole[0], default=whole[1], prior=prior, when=when)
+
+
+def _prior(declared: Declaration) -> Prior | None:
+    if declared.prior is None:
+        return None
+    confidence = declared.confidence.value if declared.confidence else "medium"
+    return Prior(declared.prior.value, cast("Confidence", confidence))
 
 
 def value_of(parameter: Parameter, wanted: Value) -> Value:

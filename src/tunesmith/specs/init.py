@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
-from tunesmith.specs.script import ScannedScript
+from tunesmith.specs.script import ScannedOption, ScannedScript
 from tunesmith.specs.write import flow, line, parameter_yaml
 
 __all__ = ["init_yaml"]
@@ -48,7 +48,7 @@ def _lines(script: Path, scanned: ScannedScript) -> Iterator[str]:
     yield "parameters:"
     for option in scanned.options:
         if option.parameter is not None:
-            yield f"  {flow(option.name)}: {parameter_yaml(option.parameter)}  # line {option.line}"
+            yield f"  {flow(option.name)}: {parameter_yaml(option.parameter)}  # line {option.line}{_left_out(option)}"
     left = [option for option in scanned.options if option.parameter is None]
     if len(left) == len(scanned.options):
         yield "  # No option that is worth tuning was found. Write yours, such as:"
@@ -61,6 +61,13 @@ def _lines(script: Path, scanned: ScannedScript) -> Iterator[str]:
     yield ""
     yield "# Each trial gets its values as --name=value behind the command."
     yield f"command: {line(shlex.join(['python', str(script)]))}"
+
+
+def _left_out(option: ScannedOption) -> str:
+    """Return the words that say that the option's default is not among the values searched."""
+    if option.default is None or option.parameter is None or option.parameter.default is not None:
+        return ""
+    return f"; leaves out its default {option.default}"
 
 
 def _metric(scanned: ScannedScript) -> Iterator[str]:

@@ -19,9 +19,19 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import cast
 
 from tunesmith.errors import SpaceError
-from tunesmith.space import Categorical, Discrete, Parameter, Space, Value
+from tunesmith.space import (
+    CONFIDENCES,
+    Categorical,
+    Confidence,
+    Discrete,
+    Parameter,
+    Prior,
+    Space,
+    Value,
+)
 from tunesmith.specs.declaration import (
     KINDS,
     SCALES,
@@ -38,7 +48,15 @@ from tunesmith.specs.declaration import (
 from tunesmith.specs.faults import Faults, Span, did_you_mean
 from tunesmith.specs.located import number, resolve
 
-__all__ = ["declare", "kind_of_values", "parse_assignment", "parse_parameter", "parse_parameters"]
+__all__ = [
+    "declare",
+    "kind_of_values",
+    "parse_assignment",
+    "parse_parameter",
+    "parse_parameters",
+    "parse_prior",
+    "parse_setting",
+]
 
 _NUMBER = r"[-+]?(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?"
 _RANGE = re.compile(rf"({_NUMBER})\s*\.\.\s*({_NUMBER})(?:\s*:\s*({_NUMBER}))?")
@@ -113,6 +131,34 @@ def parse_assignment(text: str, space: Space) -> tuple[str, Value]:
         hint = did_you_mean(given.text, map(str, choices))
         faults.add("E112", about(name.text, error), given.at, hint=hint)
         raise faults.error() from error
+
+
+def parse_prior(text: str, space: Space) -> tuple[str, Prior]:
+    """Return the name and the prior that ``NAME=CENTER`` or ``NAME=CENTER:CONFIDENCE`` gives.
+
+    Raises:
+        SpecError: no such parameter, or no value of it; with the argument as source and a column.
+    """
+    center, mark, confidence = text.rpartition(":")
+    if not mark or confidence not in CONFIDENCES:
+        center, confidence = text, "medium"
+    name, value = parse_assignment(center, space)
+    return name, Prior(value, cast("Confidence", confidence))
+
+
+def parse_setting(text: str) -> tuple[str, Value]:
+    """Return the name and the value of an algorithm's setting that ``NAME=VALUE`` gives.
+
+    Raises:
+        SpecError: ``text`` is not of that form; with the argument as source and a column.
+    """
+    faults = Faults([text])
+    whole = _Piece(text, 1, 1)
+    name, given = whole.part(0, text.find("=")), whole.part(text.find("=") + 1)
+    if "=" not in text or not name.text or not given.text:
+        faults.add("E120", f"{text!r} is not NAME=VALUE, such as points=5", whole.at)
+        raise faults.error()
+    return name.text, _given(given).value
 
 
 def declare(name: str, name_at: Span, text: str, at: Span, faults: Faults) -> Declaration | None:

@@ -137,6 +137,8 @@ def _explain(error: yaml.MarkedYAMLError) -> str:
         return "YAML can't be indented with tabs. Use spaces."
     if "mapping values are not allowed" in problem:
         return "not YAML: a ':' is not allowed here. Quote the text it belongs to, or check the indentation."
+    if "chomping" in problem or "character '>'" in problem:
+        return "YAML can't begin a text with '>'. Quote it: \">= 0.9\"."
     context = f" {error.context}" if error.context else ""
     if context and error.context_mark:
         context += f" that begins on line {error.context_mark.line + 1}"

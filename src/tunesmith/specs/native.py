@@ -2,14 +2,17 @@ r"""The native file: a study and the program it runs, as a person writes them.
 
     study: digits                          # the file's name if it is not given
     maximize: accuracy                     # or minimize; one metric or a list of them
+    standard_error: accuracy_se            # or {accuracy: accuracy_se}
+    constraints: {latency_ms: "<= 20"}     # or a list: [latency_ms <= 20, recall >= 0.9]
     measurement: best                      # last, best, minimum, maximum
     algorithm: grid                        # or {name: grid, settings ...}
+    warm_start: [old]                      # earlier studies to learn from
     max_trials: 30
     parallel_trials: 2
     max_failed_trials: 3
     seed: 0
     parameters:
-      lr: {type: double, min: 1e-4, max: 1e-1, scale: log}
+      lr: {type: double, min: 1e-4, max: 1e-1, scale: log, prior: 0.01}
       units: [64, 128, 512]                # a list
       optimizer: adam, sgd                 # or the short form of the command line
       momentum: {type: double, min: 0, max: 0.99, when: {optimizer: sgd}}
@@ -26,14 +29,25 @@ r"""The native file: a study and the program it runs, as a person writes them.
 Nothing else is allowed in it. All its faults are found in one reading.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast, get_args
 
 from tunesmith.errors import SpaceError, SpecError
-from tunesmith.model import Algorithm, Objective, Program, Selection, Setting, StudySpec
+from tunesmith.model import (
+    Algorithm,
+    Constraint,
+    Objective,
+    Program,
+    Selection,
+    Setting,
+    StudySpec,
+    check_study_name,
+    with_standard_errors,
+)
 from tunesmith.plugins import plugin_names
+from tunesmith.search import make_searcher
 from tunesmith.space import Space, Value
 from tunesmith.specs.declaration import about, build_space, value_of
 from tunesmith.specs.faults import Faults, Span, did_you_mean
@@ -107,9 +121,11 @@ def parse_study(text: str, path: Path) -> TuneFile:
 
     fields = Fields(root, faults)
     name = _name(fields, path)
-    objectives = _objectives(fields)
+    objectives = _standard_errors(fields, _objectives(fields))
+    constraints = _constraints(fields)
     measurement = cast("Selection | None", fields.choice("measurement", get_args(Selection)))
     algorithm = _algorithm(fields)
+    warm_start = _warm_start(fields, name)
     max_trials = fields.whole("max_trials", low=1)
     parallel_trials = fields.whole("parallel_trials", low=1)
     max_failed_trials = fields.whole("max_failed_trials", low=0)
@@ -131,6 +147,8 @@ def parse_study(text: str, path: Path) -> TuneFile:
         max_failed_trials=max_failed_trials,
         measurement=measurement or "last",
         initial=initial,
+        constraints=constraints,
+        warm_start=warm_start,
     )
     return TuneFile(name, spec, program, seed_given=seed is not None)
 
@@ -170,6 +188,74 @@ def _objectives(fields: Fields) -> tuple[Objective, ...]:
     return tuple(found.values())
 
 
+def _standard_errors(fields: Fields, objectives: tuple[Objective, ...]) -> tuple[Objective, ...]:
+    """Return the objectives with their standard errors, each fault at its place."""
+    node = fields.node("standard_error")
+    if node is None or not objectives:
+        return objectives
+    given: str | dict[str, str]
+    if isinstance(node, Table):
+        inner = Fields(node, fields.faults, owner="standard_error")
+        given = {metric: inner.text(metric) or "" for metric in node.entries}
+        places = {metric: entry.key_at for metric, entry in node.entries.items()}
+    else:
+        given, places = fields.text("standard_error") or "", {}
+    try:
+        return with_standard_errors(objectives, given)
+    except SpecError as error:
+        message = error.problems[0].message
+        culprit = next((metric for metric in places if repr(metric) in message), "")
+        hint = did_you_mean(culprit, [o.metric for o in objectives])
+        fields.faults.add("E120", message, places.get(culprit, node.at), hint=hint)
+        return objectives
+
+
+def _constraints(fields: Fields) -> tuple[Constraint, ...]:
+    node = fields.node("constraints")
+    found: dict[str, Constraint] = {}
+    for constraint, at in [] if node is None else _each_constraint(node, fields.faults):
+        if constraint.metric in found:
+            message = f"{constraint.metric} has a constraint already: {found[constraint.metric]}"
+            fields.faults.add("E120", message, at)
+        found[constraint.metric] = constraint
+    return tuple(found.values())
+
+
+def _each_constraint(node: Node, faults: Faults) -> Iterator[tuple[Constraint, Span]]:
+    """Yield the constraints of a mapping from metrics to bounds, or of texts."""
+    if isinstance(node, Table):
+        places = [(metric, entry.node) for metric, entry in node.entries.items()]
+    else:
+        places = [("", each) for each in (node.items if isinstance(node, Listing) else (node,))]
+    for metric, place in places:
+        text = place.text if isinstance(place, Scalar) else kind_of(place)
+        try:
+            made = Constraint.read(metric, text) if metric else Constraint.parse(text)
+        except SpecError as error:
+            faults.add("E120", error.problems[0].message, place.at)
+        else:
+            yield made, place.at
+
+
+def _warm_start(fields: Fields, study: str) -> tuple[str, ...]:
+    node = fields.node("warm_start")
+    if node is None:
+        return ()
+    names: list[str] = []
+    for name, at in word_list(node, "warm_start: a study", fields.faults):
+        try:
+            check_study_name(name)
+        except SpecError as error:
+            fields.faults.add("E120", error.problems[0].message, at)
+        if name in names:
+            fields.faults.add("E120", f"warm_start names the study {name!r} twice", at)
+        if name == study:
+            message = "a study can't learn from itself; warm_start names earlier ones"
+            fields.faults.add("E120", message, at)
+        names.append(name)
+    return tuple(names)
+
+
 def _algorithm(fields: Fields) -> Algorithm:
     node = fields.node("algorithm")
     if node is None:
@@ -192,7 +278,31 @@ def _algorithm(fields: Fields) -> Algorithm:
     if name is not None and name not in known:
         message = f"there is no algorithm {name!r}; installed are {', '.join(known) or 'none'}"
         fields.faults.add("E120", message, at, hint=did_you_mean(name, known))
-    return Algorithm(name or "default", settings)
+    algorithm = Algorithm(name or "default", settings)
+    if settings and name in known:
+        _check_settings(algorithm, node, fields.faults)
+    return algorithm
+
+
+def _check_settings(algorithm: Algorithm, node: Node, faults: Faults) -> None:
+    """Take note of settings that the searcher refuses, at the first without which it would not."""
+    try:
+        make_searcher(algorithm)
+    except SpecError as error:
+        entries = node.entries if isinstance(node, Table) else {}
+        culprit = next((key for key in algorithm.settings if _works(algorithm, without=key)), "")
+        at = entries[culprit].key_at if culprit else node.at
+        for problem in error.problems:
+            faults.add("E120", problem.message, at, hint=problem.hint)
+
+
+def _works(algorithm: Algorithm, *, without: str) -> bool:
+    settings = {key: value for key, value in algorithm.settings.items() if key != without}
+    try:
+        make_searcher(Algorithm(algorithm.name, settings))
+    except SpecError:
+        return False
+    return True
 
 
 def _space(fields: Fields) -> Space | None:

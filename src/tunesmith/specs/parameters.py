@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from tunesmith.space import CONFIDENCES
 from tunesmith.specs.declaration import (
     KINDS,
     SCALES,
@@ -25,12 +26,12 @@ _KEYS: Mapping[Kind, tuple[str, ...]] = {
     "categorical": ("values",),
 }
 _MAY: Mapping[Kind, tuple[str, ...]] = {
-    "double": ("scale", "step", "default", "when"),
-    "integer": ("scale", "step", "default", "when"),
-    "discrete": ("scale", "default", "when"),
-    "categorical": ("default", "when"),
+    "double": ("scale", "step", "default", "prior", "when"),
+    "integer": ("scale", "step", "default", "prior", "when"),
+    "discrete": ("scale", "default", "prior", "when"),
+    "categorical": ("default", "prior", "when"),
 }
-_ALL_KEYS = ("type", "min", "max", "values", "scale", "step", "default", "when")
+_ALL_KEYS = ("type", "min", "max", "values", "scale", "step", "default", "prior", "when")
 
 
 def read_declarations(table: Table, faults: Faults) -> tuple[list[Declaration], list[str]]:
@@ -81,6 +82,7 @@ def _from_table(name: str, entry: Entry, table: Table, faults: Faults) -> Declar
     for key in _ALL_KEYS:
         if key not in allowed and fields.has(key):
             faults.add("E110", f"{name}: {kind} parameters have no {key!r}", fields.key_at(key))
+    center, confidence = _prior(fields, kind)
     declared = Declaration(
         name,
         entry.key_at,
@@ -91,7 +93,9 @@ def _from_table(name: str, entry: Entry, table: Table, faults: Faults) -> Declar
         values=_listed(fields) if "values" in allowed else (),
         values_at=fields.at("values"),
         scale=_scale(fields),
-        default=_default(fields, kind),
+        default=_one_value(fields, "default", kind),
+        prior=center,
+        confidence=confidence,
         when=_conditions(fields),
     )
     fields.done()
@@ -110,11 +114,24 @@ def _scale(fields: Fields) -> Given | None:
     return None if scale is None else Given(scale, fields.at("scale"))
 
 
-def _default(fields: Fields, kind: Kind) -> Given | None:
+def _one_value(fields: Fields, key: str, kind: Kind) -> Given | None:
     if kind in ("double", "integer"):
-        return _number(fields, "default", kind)
-    node = fields.node("default")
-    return None if node is None else _value(node, fields.label("default"), fields.faults)
+        return _number(fields, key, kind)
+    node = fields.node(key)
+    return None if node is None else _value(node, fields.label(key), fields.faults)
+
+
+def _prior(fields: Fields, kind: Kind) -> tuple[Given | None, Given | None]:
+    """Return the center and the confidence of the prior: a value alone, or a mapping of both."""
+    if not isinstance(fields.node("prior"), Table):
+        return _one_value(fields, "prior", kind), None
+    inner = fields.inner("prior", owner=fields.label("prior"), code="E110")
+    assert inner is not None, "it is a mapping"
+    inner.require("center")
+    center = _one_value(inner, "center", kind)
+    word = inner.choice("confidence", CONFIDENCES)
+    inner.done()
+    return center, None if word is None else Given(word, inner.at("confidence"))
 
 
 def _listed(fields: Fields) -> tuple[Given, ...]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import cast
 
 from tunesmith.model import Program, StudySpec
-from tunesmith.space import Categorical, Double, Integer, Parameter, Value
+from tunesmith.space import Categorical, Double, Integer, Parameter, Prior, Value
 from tunesmith.specs.native import TuneFile
 from tunesmith.specs.quantities import format_duration, format_memory
 
@@ -52,6 +52,8 @@ def parameter_yaml(parameter: Parameter) -> str:
         parts["scale"] = parameter.scale
     if parameter.default is not None:
         parts["default"] = parameter.default
+    if isinstance(parameter.prior, Prior):
+        parts["prior"] = parameter.prior.to_document()
     if parameter.when:
         conditions = cast("Iterable[tuple[str, Iterable[Value]]]", parameter.when)
         parts["when"] = {parent: list(values) for parent, values in conditions}
@@ -102,18 +104,14 @@ def _type_name(parameter: Parameter) -> str:
 
 def _spec_lines(tune: TuneFile) -> Iterator[str]:
     spec = tune.spec
-    goals: dict[str, list[str]] = {}
-    for objective in spec.objectives:
-        goals.setdefault(objective.goal, []).append(objective.metric)
-    for goal, metrics in goals.items():
-        yield f"{goal}: {flow(metrics[0] if len(metrics) == 1 else metrics)}"
-    if spec.measurement != "last":
-        yield f"measurement: {spec.measurement}"
+    yield from _metric_lines(spec)
     if spec.algorithm.settings:
         named: dict[str, _Plain] = {"name": spec.algorithm.name}
         yield f"algorithm: {flow(named | dict(spec.algorithm.settings))}"
     elif spec.algorithm.name != "default":
         yield f"algorithm: {flow(spec.algorithm.name)}"
+    if spec.warm_start:
+        yield f"warm_start: {flow(spec.warm_start)}"
     for key, number, usual in (
         ("max_trials", spec.max_trials, None),
         ("parallel_trials", spec.parallel_trials, 1),
@@ -128,6 +126,21 @@ def _spec_lines(tune: TuneFile) -> Iterator[str]:
     if spec.initial:
         yield "initial:"
         yield from (f"  - {flow(point)}" for point in spec.initial)
+
+
+def _metric_lines(spec: StudySpec) -> Iterator[str]:
+    goals: dict[str, list[str]] = {}
+    for objective in spec.objectives:
+        goals.setdefault(objective.goal, []).append(objective.metric)
+    for goal, metrics in goals.items():
+        yield f"{goal}: {flow(metrics[0] if len(metrics) == 1 else metrics)}"
+    if errors := {o.metric: o.standard_error for o in spec.objectives if o.standard_error}:
+        only = len(spec.objectives) == 1
+        yield f"standard_error: {flow(spec.objective.standard_error if only else errors)}"
+    if spec.constraints:
+        yield f"constraints: {flow({c.metric: c.condition for c in spec.constraints})}"
+    if spec.measurement != "last":
+        yield f"measurement: {spec.measurement}"
 
 
 def _program_lines(program: Program, spec: StudySpec, folder: Path | None) -> Iterator[str]:

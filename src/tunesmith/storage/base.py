@@ -74,7 +74,10 @@ class Storage(Protocol):
         ...
 
     def summary(self, name: str) -> StudySummary:
-        """Return one study with its counts and its best trial, without reading its trials."""
+        """Return one study with what its trials add up to; see `StudySummary`.
+
+        With one objective and no constraints, without reading its trials.
+        """
         ...
 
     def delete_study(self, name: str) -> None:
@@ -110,6 +113,8 @@ class Storage(Protocol):
         claim: Claim | None = None,
     ) -> Sequence[Trial]:
         """Add trials ``after + 1, after + 2, …``: queued, or running for ``claim``.
+
+        Each keeps its suggestion's explanation.
 
         Raises:
             ConflictError: the study does not have exactly ``after`` trials.
@@ -202,7 +207,7 @@ class Storage(Protocol):
     def trials(
         self, study: str, *, order: Order = "number", limit: int | None = None
     ) -> Sequence[Trial]:
-        """Return trials by number, newest first, or best first (only those that count)."""
+        """Return trials by number, newest first, or best first (only those that count; see `rank`)."""
         ...
 
     def measurements(

@@ -2,6 +2,7 @@
 
 import json
 import math
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
@@ -10,19 +11,26 @@ from sqlalchemy import Row
 
 from tunesmith.model import (
     NOTHING,
+    Explanation,
     Measurement,
+    Prediction,
     StudyRecord,
     StudySpec,
     StudyState,
     Trial,
     TrialState,
+    loss,
+    violation,
 )
 
 __all__ = [
     "dump",
+    "explanation_columns",
     "measurement_rows",
     "measurements_from_rows",
+    "rank_columns",
     "record_from_row",
+    "spec_from_text",
     "storable",
     "trial_from_row",
 ]
@@ -55,6 +63,12 @@ def record_from_row(row: Row[Any]) -> StudyRecord:
     )
 
 
+@lru_cache(maxsize=64)  # read at every end of a trial, changed never
+def spec_from_text(text: str) -> StudySpec:
+    """Return the spec that was stored, with the budget as it was then."""
+    return StudySpec.from_json(json.loads(text))
+
+
 @lru_cache(maxsize=64)  # read at every poll, changed hardly ever
 def _spec(text: str, max_trials: int | None, parallel_trials: int) -> StudySpec:
     budget = {"max_trials": max_trials, "parallel_trials": parallel_trials}
@@ -64,13 +78,15 @@ def _spec(text: str, max_trials: int | None, parallel_trials: int) -> StudySpec:
 def trial_from_row(row: Iterable[Any]) -> Trial:
     """Return the trial that a whole row of ``trial`` holds, its columns in the table's order."""
     (_, number, params, origin, state, attempt, faults, worker, lease_until, stop_requested,
-     metrics, step, _, reason, queued, started, finished, revision) = row  # fmt: skip
+     metrics, step, _, reason, queued, started, finished, revision,
+     _, searcher, explanation) = row  # fmt: skip
     return Trial(
         number=number,
         values=json.loads(params),
         state=_STATES[state],
         attempt=attempt,
         origin=origin,
+        explanation=None if explanation is None else _explanation(searcher, explanation),
         metrics=json.loads(metrics) if metrics != "{}" else NOTHING,
         step=step,
         reason=reason,
@@ -83,6 +99,46 @@ def trial_from_row(row: Iterable[Any]) -> Trial:
         lease_until=lease_until,
         revision=revision,
     )
+
+
+def rank_columns(
+    state: TrialState, metrics: Mapping[str, float], spec: StudySpec
+) -> Mapping[str, float | None]:
+    """Return the columns by which a trial that ends like this is ranked; NULL if it does not count."""
+    value = loss(Trial(0, {}, state, metrics=metrics), spec.objective)
+    if value is None:
+        return {"loss": None, "violation": None}
+    broken = violation(metrics, spec.constraints)
+    # What was not measured lies infinitely far off, for which a database has no number.
+    return {"loss": value, "violation": min(broken, sys.float_info.max)}
+
+
+def explanation_columns(explanation: Explanation | None) -> Mapping[str, str | None]:
+    """Return the columns that hold an explanation; what says nothing is left out."""
+    if explanation is None:
+        return {"searcher": None, "explanation": None}
+    said = {
+        "predictions": {
+            m: [float(p.mean), float(p.sd)] for m, p in explanation.predictions.items()
+        },
+        "acquisition": explanation.acquisition,
+        "value": _number(explanation.value),
+        "feasible": _number(explanation.feasible),
+        "note": storable(explanation.note),
+    }
+    text = dump({name: part for name, part in said.items() if part not in ("", None, {})})
+    return {"searcher": storable(explanation.searcher) or None, "explanation": text}
+
+
+def _number(value: float | None) -> float | None:
+    return None if value is None else float(value)  # numpy's are not all JSON's
+
+
+def _explanation(searcher: str | None, text: str) -> Explanation:
+    said = json.loads(text)
+    if "predictions" in said:
+        said["predictions"] = {m: Prediction(*pair) for m, pair in said["predictions"].items()}
+    return Explanation(searcher or "", **said)
 
 
 def measurement_rows(

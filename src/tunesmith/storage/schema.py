@@ -20,7 +20,7 @@ from sqlalchemy import (
 
 __all__ = ["HEAD", "measurement", "metadata", "study", "trial", "version"]
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest migration; a test holds it against the migrations and these tables."""
 
 metadata = MetaData()
@@ -63,8 +63,12 @@ trial = Table(
     Column("started", Double),
     Column("finished", Double),
     Column("revision", Integer, nullable=False),
+    Column("violation", Double),  # by how much constraints are broken; NULL where the loss is
+    Column("searcher", String(200)),  # who suggested it, where the algorithm chooses
+    Column("explanation", Text),  # the rest of why
     Index("trial_by_state", "study_id", "state", "number"),
-    Index("trial_by_loss", "study_id", "loss"),
+    Index("trial_by_rank", "study_id", "violation", "loss"),
+    Index("trial_by_searcher", "study_id", "searcher", "number"),
     Index("trial_by_revision", "study_id", "revision"),
 )
 

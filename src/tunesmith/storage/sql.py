@@ -6,21 +6,23 @@ of their revisions: who reads "what changed since r" misses nothing, and no tria
 """
 
 import json
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Self
 
-from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, Select, bindparam, delete, func, insert, select, update
 
 from tunesmith.errors import ConflictError, LeaseLostError, NotFoundError, StateError, StudyEnded
 from tunesmith.model import (
     FINAL,
     MOVES,
+    Feasibility,
+    Front,
     Measurement,
-    Objective,
     StudyRecord,
     StudySpec,
     StudyState,
@@ -28,15 +30,18 @@ from tunesmith.model import (
     Suggestion,
     Trial,
     TrialState,
-    loss,
+    is_feasible,
 )
 from tunesmith.storage.base import Changes, Claim, Order
 from tunesmith.storage.engine import Database
 from tunesmith.storage.rows import (
     dump,
+    explanation_columns,
     measurement_rows,
     measurements_from_rows,
+    rank_columns,
     record_from_row,
+    spec_from_text,
     storable,
     trial_from_row,
 )
@@ -75,6 +80,24 @@ _CHANGED = (
     .where(trial.c.study_id == bindparam("sid"), trial.c.revision > bindparam("since"))
     .order_by(trial.c.number)
 )
+_COUNTED = (
+    select(trial.c.number, trial.c.state, trial.c.metrics)
+    .where(trial.c.study_id == bindparam("sid"), trial.c.violation >= 0)
+    .order_by(trial.c.number)
+)
+_NEXT_SEARCHER = select(func.min(trial.c.searcher)).where(
+    trial.c.study_id == bindparam("sid"), trial.c.searcher > bindparam("after")
+)
+_LAST_OF_SEARCHER = select(func.max(trial.c.number)).where(
+    trial.c.study_id == bindparam("sid"),
+    trial.c.searcher == bindparam("searcher"),
+    trial.c.number < bindparam("below"),
+)
+_FIRST_OF_SEARCHER = select(func.min(trial.c.number)).where(
+    trial.c.study_id == bindparam("sid"),
+    trial.c.searcher == bindparam("searcher"),
+    trial.c.number > bindparam("above"),
+)
 _KNOWN = select(measurement.c.metric, measurement.c.step).where(
     measurement.c.study_id == bindparam("sid"),
     measurement.c.number == bindparam("n"),
@@ -82,6 +105,7 @@ _KNOWN = select(measurement.c.metric, measurement.c.step).where(
     measurement.c.metric.in_(bindparam("metrics", expanding=True)),
     measurement.c.step.between(bindparam("first"), bindparam("last")),
 )
+_CHOICES_KEPT = 20  # a study that changes its searcher more often is not read to its beginning
 _SET_TRIAL = update(trial).where(
     trial.c.study_id == bindparam("sid"), trial.c.number == bindparam("n")
 )
@@ -175,7 +199,7 @@ class SqlStorage:
             ).all()
 
     def summary(self, name: str) -> StudySummary:
-        """Return one study with its counts and its best trial, without reading its trials."""
+        """Return one study with what its trials add up to."""
         with self._database.read() as connection:
             row = self._study_row(connection, name)
             counts = connection.execute(
@@ -184,9 +208,16 @@ class SqlStorage:
                 .group_by(trial.c.state)
             )
             by_state = {TrialState(state): count for state, count in counts}
+            record = record_from_row(row)
             best = connection.execute(_in_order("best").limit(1), {"sid": row.id}).first()
+            front, feasibility = _outcomes(connection, row.id, record.spec)
             return StudySummary(
-                record_from_row(row), by_state, trial_from_row(best) if best is not None else None
+                record,
+                by_state,
+                trial_from_row(best) if best is not None else None,
+                front,
+                feasibility,
+                _choices(connection, row.id),
             )
 
     def delete_study(self, name: str) -> None:
@@ -247,6 +278,7 @@ class SqlStorage:
                     state=TrialState.QUEUED if claim is None else TrialState.RUNNING,
                     attempt=0 if claim is None else 1,
                     origin=suggestion.origin,
+                    explanation=suggestion.explanation,
                     worker="" if claim is None else claim.worker,
                     queued=now,
                     started=None if claim is None else now,
@@ -355,7 +387,6 @@ class SqlStorage:
             if row.attempt == attempt and row.state == state:
                 return trial_from_row(row)
             _check_held(row, attempt)
-            objective = Objective(**json.loads(locked.spec)["objectives"][0])
             return _set_trial(
                 connection,
                 locked,
@@ -363,7 +394,7 @@ class SqlStorage:
                 state=state,
                 metrics=dump(dict(metrics)),
                 step=step,
-                loss=loss(Trial(number, {}, state, metrics=metrics), objective),
+                **rank_columns(state, metrics, spec_from_text(locked.spec)),
                 reason=storable(reason),
                 lease_until=None,
                 finished=self._clock(),
@@ -407,6 +438,7 @@ class SqlStorage:
                 metrics="{}",
                 step=None,
                 loss=None,
+                violation=None,
                 finished=None,
             )
 
@@ -625,11 +657,71 @@ def _new_row(sid: int, t: Trial) -> dict[str, object]:
         "started": t.started,
         "finished": None,
         "revision": t.revision,
+        "violation": None,
+        **explanation_columns(t.explanation),
     }
+
+
+def _outcomes(
+    connection: Connection, sid: int, spec: StudySpec
+) -> tuple[Front | None, Feasibility | None]:
+    """Return what needs more than the first objective of each trial, for studies that have more."""
+    several = len(spec.objectives) > 1
+    if not several and not spec.constraints:
+        return None, None
+    trials = [
+        Trial(row.number, {}, TrialState(row.state), metrics=json.loads(row.metrics))
+        for row in connection.execute(_COUNTED, {"sid": sid})
+    ]
+    feasibility = None
+    if spec.constraints:
+        kept = [
+            sum(c.excess(t.metrics.get(c.metric, math.nan)) <= 0 for t in trials)
+            for c in spec.constraints
+        ]
+        feasible = sum(is_feasible(t, spec) for t in trials)
+        feasibility = Feasibility(len(trials), tuple(kept), feasible)
+    if not several:
+        return None, feasibility
+    front = Front.of(trials, spec)
+    whole = [connection.execute(_TRIAL, {"sid": sid, "n": t.number}).one() for t in front.trials]
+    return replace(front, trials=tuple(map(trial_from_row, whole))), feasibility
+
+
+def _choices(connection: Connection, sid: int) -> tuple[Trial, ...]:
+    """Return the trials with which a searcher took over, the latest of them.
+
+    Backwards from the last, by the ends of each searcher's runs: a few looks into an index for each,
+    however long the study is.
+    """
+
+    def look(query: Select[Any], **key: object) -> Any:
+        return connection.execute(query, {"sid": sid, **key}).scalar()
+
+    def last(below: int, besides: str) -> tuple[int, str] | None:
+        """Return the last trial below a number that another searcher made, with that searcher."""
+        others = [s for s in searchers if s != besides]
+        ends = [(look(_LAST_OF_SEARCHER, searcher=s, below=below), s) for s in others]
+        return max((end for end in ends if end[0] is not None), default=None)
+
+    searchers = [""]
+    while (searcher := look(_NEXT_SEARCHER, after=searchers[-1])) is not None:
+        searchers.append(searcher)
+    first: list[int] = []
+    end = last(2**31 - 1, "")
+    while end is not None and len(first) < _CHOICES_KEPT:
+        before = last(*end)
+        above = 0 if before is None else before[0]
+        first.append(look(_FIRST_OF_SEARCHER, searcher=end[1], above=above))
+        end = before
+    rows = [connection.execute(_TRIAL, {"sid": sid, "n": n}).one() for n in reversed(first)]
+    return tuple(map(trial_from_row, rows))
 
 
 def _in_order(order: Order) -> Any:
     query = select(trial).where(trial.c.study_id == bindparam("sid"))
     if order == "best":
-        return query.where(trial.c.loss.is_not(None)).order_by(trial.c.loss, trial.c.number)
+        return query.where(trial.c.violation >= 0).order_by(
+            trial.c.violation, trial.c.loss, trial.c.number
+        )
     return query.order_by(trial.c.number.desc() if order == "newest" else trial.c.number)

@@ -1,14 +1,22 @@
 """How a study is opened: its storage found, its arguments read, and made or continued by name."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import count
 from typing import cast
 
 from tunesmith.errors import ConflictError, MismatchError
-from tunesmith.model import Algorithm, Objective, Setting, StudyRecord, StudySpec
+from tunesmith.model import (
+    Algorithm,
+    Constraint,
+    Objective,
+    Setting,
+    StudyRecord,
+    StudySpec,
+    with_standard_errors,
+)
 from tunesmith.storage import Storage, open_storage
 
-__all__ = ["algorithm", "make_or_continue", "objectives", "opened"]
+__all__ = ["algorithm", "constraints", "make_or_continue", "objectives", "opened"]
 
 
 _WAYS_OUT = "Take another name (--name), begin a new study (--new), delete the old one"
@@ -54,14 +62,29 @@ def _make_unnamed(storage: Storage, spec: StudySpec, command: str) -> StudyRecor
 
 
 def objectives(
-    minimize: str | Sequence[str], maximize: str | Sequence[str]
+    minimize: str | Sequence[str],
+    maximize: str | Sequence[str],
+    standard_error: str | Mapping[str, str] = "",
 ) -> tuple[Objective, ...]:
     """Return the objectives: those to minimize, then those to maximize."""
     low = [minimize] if isinstance(minimize, str) else list(minimize)
     high = [maximize] if isinstance(maximize, str) else list(maximize)
-    return tuple(Objective(m, "minimize") for m in low) + tuple(
-        Objective(m, "maximize") for m in high
+    return with_standard_errors(
+        [
+            *(Objective(metric, "minimize") for metric in low),
+            *(Objective(metric, "maximize") for metric in high),
+        ],
+        standard_error,
     )
+
+
+def constraints(given: Mapping[str, object] | Iterable[Constraint]) -> tuple[Constraint, ...]:
+    """Return constraints from texts such as ``<= 20`` by metric, or as they are."""
+    if isinstance(given, Mapping):
+        return tuple(Constraint.read(metric, bound) for metric, bound in given.items())
+    if isinstance(given, str):
+        return (Constraint.parse(given),)
+    return tuple(given)
 
 
 def algorithm(given: str | Mapping[str, Setting]) -> Algorithm:

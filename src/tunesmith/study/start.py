@@ -1,4 +1,4 @@
-"""The first points of a study: those its user gave, then the declared defaults."""
+"""The first points of a study: those its user gave, the declared defaults, then the priors' centers."""
 
 from collections.abc import Iterator
 
@@ -13,6 +13,8 @@ def start_points(history: History) -> Iterator[Suggestion]:
     points = [(spec.space.complete(point), "user") for point in spec.initial]
     if (defaults := spec.space.defaults()) is not None:
         points.append((defaults, "default"))
+    if (centers := spec.space.centers()) is not None:
+        points.append((centers, "prior"))
     seen: set[tuple[object, ...]] = set()
     for point, origin in points:
         key = spec.space.key(point)

@@ -1,5 +1,6 @@
 """The live study: the one door through which trials begin, report and end."""
 
+import logging
 import math
 import secrets
 import threading
@@ -19,6 +20,7 @@ from tunesmith.errors import (
     TunesmithError,
 )
 from tunesmith.model import (
+    Constraint,
     History,
     Measurement,
     Selection,
@@ -31,14 +33,18 @@ from tunesmith.model import (
     TrialState,
     best_trial,
     check_study_name,
+    pareto_front,
     select_measurement,
 )
-from tunesmith.reporting import Trials, study_card, study_text
+from tunesmith.reporting import Importance, Trials, choice_text, study_card, study_text
 from tunesmith.search import make_searcher, position_rng
 from tunesmith.space import Parameter, Space, Value
 from tunesmith.storage import Claim, Storage
 from tunesmith.study.checks import check_metrics, check_step
+from tunesmith.study.choice import Choices
+from tunesmith.study.earlier import NO_STORAGES, check_earlier, elsewhere, read_earlier
 from tunesmith.study.opening import algorithm as read_algorithm
+from tunesmith.study.opening import constraints as read_constraints
 from tunesmith.study.opening import make_or_continue, objectives, opened
 from tunesmith.study.start import start_points
 from tunesmith.study.worker import is_dead, own_name
@@ -48,6 +54,7 @@ __all__ = ["Observer", "Study"]
 Observer = Callable[[Trial], None]
 """Is told of every change of a trial that this process makes; controls nothing."""
 
+_LOG = logging.getLogger("tunesmith")
 _LOOK_FOR_DEAD_S = 0.5  # finding out reads a file for each worker
 
 
@@ -70,6 +77,11 @@ class Study:
         max_failed_trials: The study fails when more trials than this have failed.
         measurement: Which of a trial's measurements counts, judged by the first objective.
         initial: Points to try first, each with values for some or all parameters.
+        constraints: Bounds that the metrics of a good trial keep, such as ``{"latency_ms": "<= 20"}``.
+        standard_error: The metric that holds the standard error of the objective, for programs that
+            report theirs; with several objectives a mapping of theirs.
+        warm_start: Earlier studies whose trials searchers may learn from: names of studies in the
+            same storage, or studies; a study kept in memory may learn from one in any storage.
         worker: A name for who asks, unique among all; made up if None.
         lease_s: Seconds after which an asked trial that was neither reported, renewed nor told is
             given to others. None: when the asking process dies, noticed on the same machine
@@ -78,7 +90,9 @@ class Study:
     Raises:
         SpaceError: a fault in the space or an initial point.
         SpecError: a fault in the other arguments.
-        MismatchError: the stored study of that name has another space or other objectives.
+        NotFoundError: an earlier study is not there.
+        MismatchError: the stored study of that name has another space, other objectives or
+            constraints.
         StorageError: the storage can't be opened.
     """
 
@@ -97,12 +111,16 @@ class Study:
         max_failed_trials: int | None = None,
         measurement: Selection = "last",
         initial: Iterable[Mapping[str, Value]] = (),
+        constraints: Mapping[str, str] | Iterable[Constraint] = (),
+        standard_error: str | Mapping[str, str] = "",
+        warm_start: Iterable["str | Study"] = (),
         worker: str | None = None,
         lease_s: float | None = None,
     ) -> None:
+        sources = [warm_start] if isinstance(warm_start, str | Study) else list(warm_start)
         spec = StudySpec(
             space=space if isinstance(space, Space) else Space(space),
-            objectives=objectives(minimize, maximize),
+            objectives=objectives(minimize, maximize, standard_error),
             algorithm=read_algorithm(algorithm),
             seed=secrets.randbits(32) if seed is None else seed,
             max_trials=max_trials,
@@ -110,8 +128,11 @@ class Study:
             max_failed_trials=max_failed_trials,
             measurement=measurement,
             initial=tuple(dict(point) for point in initial),
+            constraints=read_constraints(constraints),
+            warm_start=tuple(s if isinstance(s, str) else s.name for s in sources),
         )
-        self._open(spec, name, storage, worker=worker, lease_s=lease_s)
+        storages = {s.name: s.storage for s in sources if isinstance(s, Study)}
+        self._open(spec, name, storage, earlier_in=storages, worker=worker, lease_s=lease_s)
 
     @classmethod
     def from_spec(
@@ -121,11 +142,24 @@ class Study:
         name: str | None = None,
         storage: Storage | str | None = None,
         command: str = "",
+        earlier_in: Storage | None = None,
         lease_s: float | None = None,
     ) -> Self:
-        """Make or continue the study that ``spec`` describes; arguments and errors as for `Study`."""
+        """Make or continue the study that ``spec`` describes; arguments and errors as for `Study`.
+
+        Args:
+            spec: What the study is.
+            name: Its name.
+            storage: Where it is kept.
+            command: What its trials run, for people to read.
+            earlier_in: Where the studies are from which a study in memory learns.
+            lease_s: As for `Study`.
+        """
         study = cls.__new__(cls)
-        study._open(spec, name, storage, command=command, lease_s=lease_s)  # noqa: SLF001 - a constructor
+        storages = {} if earlier_in is None else dict.fromkeys(spec.warm_start, earlier_in)
+        study._open(  # noqa: SLF001 - a constructor
+            spec, name, storage, command=command, earlier_in=storages, lease_s=lease_s
+        )
         return study
 
     @classmethod
@@ -148,6 +182,7 @@ class Study:
         storage: Storage | str | None,
         *,
         command: str = "",
+        earlier_in: Mapping[str, Storage] = NO_STORAGES,
         worker: str | None = None,
         lease_s: float | None = None,
     ) -> None:
@@ -155,14 +190,18 @@ class Study:
             check_study_name(name)
         make_searcher(spec.algorithm).check(spec)
         found = opened("sqlite://" if storage is None else storage)
+        others = elsewhere(earlier_in, found, in_memory=storage is None)
+        if spec.warm_start and (name is None or name not in found.study_names()):
+            check_earlier(spec, name, found, others)
         record = make_or_continue(found, name, spec, command)
-        self._attach(found, record, worker=worker, lease_s=lease_s)
+        self._attach(found, record, others, worker=worker, lease_s=lease_s)
         self._raise_budget(spec.max_trials)
 
     def _attach(
         self,
         storage: Storage,
         record: StudyRecord,
+        earlier_in: Mapping[str, Storage] = NO_STORAGES,
         *,
         worker: str | None = None,
         lease_s: float | None = None,
@@ -171,8 +210,9 @@ class Study:
         self.observers: list[Observer] = []
         self._record = record
         self._revision = -1
-        self._history = History(record.spec)
+        self._history = History(record.spec, earlier=read_earlier(record, storage, earlier_in))
         self._searcher = make_searcher(record.spec.algorithm)
+        self._choices = Choices()
         self._claim = Claim(worker or own_name(), lease_s)
         self._lock = threading.RLock()
         self._look_for_dead_at = 0.0
@@ -233,9 +273,13 @@ class Study:
 
     @property
     def best_trial(self) -> Trial:
-        """The trial with the best first objective; raises `NotFoundError` before one counts."""
+        """The trial that ranks first; raises `NotFoundError` before one counts.
+
+        Trials that keep all constraints come first; if none does, it is the nearest to doing so.
+        With several objectives it is the best in the first; `best_trials` has the front.
+        """
         self.refresh()
-        best = best_trial(self._history.trials, self.spec.objective)
+        best = best_trial(self._history.trials, self.spec)
         if best is None:
             msg = f"No trial of study {self.name!r} has ended with {self.spec.objective.metric!r} yet."
             failed = [t for t in self._history.trials if t.state is TrialState.FAILED]
@@ -243,6 +287,37 @@ class Study:
                 msg += f" {len(failed)} failed, the last with: {failed[-1].reason}"
             raise NotFoundError(msg)
         return best
+
+    @property
+    def best_trials(self) -> Trials:
+        """The Pareto front: trials that no other beats in every objective, the best in the first first.
+
+        Only trials that keep all constraints; with one objective the best of them alone. Empty before
+        there is one.
+        """
+        self.refresh()
+        return Trials(pareto_front(self._history.trials, self.spec), self.spec)
+
+    def importance(self, metric: str | None = None, top: float | None = None) -> Importance:
+        """Return which parameters matter: each one's share of a metric's variance over the space.
+
+        The shares are those of a model that is fitted to the trials; it takes seconds in a study of
+        hundreds.
+
+        Args:
+            metric: Any metric that trials measured; the first objective by default.
+            top: Look only at the better part of the space: 0.25 for the best quarter.
+
+        Raises:
+            NotFoundError: fewer than eight trials have a value of the metric.
+            MetricError: no trial measured such a metric, or ``top`` is given for one of which no
+                direction is better.
+            SpecError: ``top`` is not between 0 and 1.
+        """
+        from tunesmith.search.importance import analyse  # noqa: PLC0415 - loads scipy
+
+        self.refresh()
+        return Importance.of(analyse(self._history, metric, top), self.space)
 
     def measurements(self, trial: Trial | int) -> Sequence[Measurement]:
         """Return what the trial's latest attempt measured, by step."""
@@ -252,9 +327,11 @@ class Study:
         """Read what changed since the last time; return the trials that did."""
         with self._lock:
             changes = self.storage.changes(self.name, self._revision)
+            is_news = self._revision >= 0  # what the study did before it was opened is none
             self._record = changes.record
             self._revision = changes.record.revision
             self._history.update(changes.trials, self._record.spec)
+            self._follow_choices(changes.trials, is_news=is_news)
             return changes.trials
 
     def __repr__(self) -> str:
@@ -337,7 +414,7 @@ class Study:
             **metrics: The final measurement, one value per metric.
 
         Returns:
-            The trial in its final state. An objective that is not finite makes it ``failed``.
+            The trial in its final state. A first objective that is not finite makes it ``failed``.
 
         Raises:
             MetricError: the first objective is missing, or a value is no number.
@@ -533,6 +610,7 @@ class Study:
             except ConflictError:
                 return ()
             self._history.update(added)
+            self._follow_choices(added)
             return added
 
     def _nothing_new(self) -> str:
@@ -662,6 +740,11 @@ class Study:
             self.storage.set_state(self.name, StudyState.ACTIVE)
             self.refresh()
             self._settle()
+
+    def _follow_choices(self, trials: Iterable[Trial], *, is_news: bool = True) -> None:
+        for trial in trials:
+            if self._choices.takes_over(trial) and is_news:
+                _LOG.info("study %s: %s", self.name, choice_text(trial, self.spec.algorithm.name))
 
     def _tell_observers(self, trial: Trial) -> None:
         for observer in self.observers:

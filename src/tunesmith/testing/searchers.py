@@ -1,11 +1,24 @@
 """What every searcher keeps, whatever it does to find good values."""
 # ruff: noqa: D102 - a test's name is its sentence
 
+import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
-from tunesmith.model import FINAL, History, StudySpec, Suggestion, Trial, TrialState
+from tunesmith.errors import SpecError
+from tunesmith.model import (
+    FINAL,
+    Constraint,
+    History,
+    Objective,
+    StudySpec,
+    Suggestion,
+    Trial,
+    TrialState,
+)
 from tunesmith.search import Searcher, position_rng
 from tunesmith.space import Space
 from tunesmith.testing.studies import FINITE, INFINITE, ended, spec_of
@@ -41,6 +54,36 @@ def _study(
         suggested.extend(points)
         history.update(ended(history, points))
     return history, suggested
+
+
+def _completed(trial: Trial, space: Space, revision: int) -> Trial:
+    loss = float(np.nansum(space.encode(trial.values)))
+    metrics = {"loss": loss, "size": 3 * loss % 2, "speed": 7 * loss % 1}
+    return replace(trial, state=TrialState.COMPLETED, metrics=metrics, revision=revision)
+
+
+def _refusal(searcher: Searcher, spec: StudySpec) -> str:
+    try:
+        searcher.check(spec)
+    except SpecError as error:
+        return str(error)
+    return ""
+
+
+def _serves_or_refuses(searcher: Searcher, spec: StudySpec) -> None:
+    """Run a study in which some metrics are missing, unless the searcher says that it can't."""
+    if refusal := _refusal(searcher, spec):
+        assert len(refusal) > 40, "it says what would help"
+        return
+    history = History(spec)
+    for revision in range(1, 13):
+        points = _suggest(searcher, history, 2)
+        assert all(spec.space.contains(point.values) for point in points)
+        trials = [_completed(t, spec.space, revision) for t in ended(history, points)]
+        if revision % 4 == 0:
+            trials = [replace(t, metrics={"loss": 0.1}) for t in trials]
+        history.update(trials)
+    assert len(history.trials) > 0
 
 
 class SearcherContract:
@@ -168,6 +211,51 @@ class SearcherContract:
 
         exhausted = history.distinct == space.size
         assert len(points) == (0 if exhausted else 1)
+
+    @each_space
+    def test_trials_that_end_out_of_order_are_remembered_as_they_ended(
+        self, new_searcher: Callable[[], Searcher], space: Space
+    ) -> None:
+        spec = spec_of(space, seed=2)
+        veteran, history = new_searcher(), History(spec)
+
+        for revision in range(1, 13):
+            points = _suggest(veteran, history, 2)
+            assert points == _suggest(new_searcher(), History(spec, history.trials), 2)
+            history.update(ended(history, points, [TrialState.RUNNING]))
+            open_trials = list(history.open)
+            if len(open_trials) > 4:
+                chosen = open_trials[revision % 3 :: 3]
+                history.update(_completed(trial, space, revision) for trial in chosen)
+
+    @each_space
+    def test_losses_that_are_no_numbers_are_taken_as_they_come(
+        self, new_searcher: Callable[[], Searcher], space: Space
+    ) -> None:
+        searcher, history = new_searcher(), History(spec_of(space))
+        strange = [math.nan, math.inf, -math.inf, 1e300, -1e300, 0.0, 5e-324]
+
+        for n in range(14):
+            points = _suggest(searcher, history)
+            assert all(space.contains(point.values) for point in points)
+            metrics = {"loss": strange[n % len(strange)]}
+            history.update(replace(t, metrics=metrics) for t in ended(history, points))
+
+        assert len(history.trials) > 0
+
+    @each_space
+    def test_constraints_are_kept_in_mind_or_refused(
+        self, new_searcher: Callable[[], Searcher], space: Space
+    ) -> None:
+        bounds = (Constraint("size", 1.0), Constraint("speed", 0.5, "at_least"))
+        _serves_or_refuses(new_searcher(), replace(spec_of(space), constraints=bounds))
+
+    @each_space
+    def test_several_objectives_are_searched_or_refused(
+        self, new_searcher: Callable[[], Searcher], space: Space
+    ) -> None:
+        goals = (*spec_of(space).objectives, Objective("speed", "maximize"))
+        _serves_or_refuses(new_searcher(), replace(spec_of(space), objectives=goals))
 
     @each_space
     def test_the_history_is_left_as_it_was(

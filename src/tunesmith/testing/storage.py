@@ -22,8 +22,12 @@ from tunesmith.model import (
     FINAL,
     MOVES,
     Algorithm,
+    Constraint,
+    Explanation,
+    Feasibility,
     Measurement,
     Objective,
+    Prediction,
     StudySpec,
     StudyState,
     Suggestion,
@@ -69,6 +73,15 @@ def _bring(storage: Storage, state: TrialState) -> Trial:
     else:
         assert state is trial.state
     return storage.trial("s", 1)
+
+
+def _end_with(storage: Storage, spec: StudySpec, *metrics: dict[str, float]) -> None:
+    """Make the study ``s`` with one completed trial for each of ``metrics``."""
+    storage.create_study("s", spec)
+    points = suggestions(*[0.5] * len(metrics))
+    added = storage.add_trials("s", points, after=0, claim=_ME)
+    for trial, measured in zip(added, metrics, strict=True):
+        storage.finish("s", trial.number, 1, TrialState.COMPLETED, metrics=measured)
 
 
 def _steps(measurements: Sequence[Measurement], metric: str) -> dict[int, float]:
@@ -272,6 +285,42 @@ class StorageContract:
         assert [type(v) for v in trial.values.values()] == [type(v) for v in values.values()]
         assert list(trial.values) == list(values)
         assert trial.origin == "someone's searcher"
+
+    def test_explanations_are_kept_with_their_trials(self, storage: Storage) -> None:
+        _make(storage)
+        explanations = [
+            Explanation(
+                searcher="bayesian",
+                predictions={"loss": Prediction(0.1 + 0.2, 1e-300), "время": Prediction(-3.0, 2.0)},
+                acquisition="log_ei",
+                value=-12.5,
+                feasible=0.75,
+                note='the "model" is\n sure — 😀',
+            ),
+            Explanation(),
+            Explanation(predictions={"loss": Prediction(0.0, 0.0)}, value=0.0, feasible=0.0),
+            None,
+        ]
+
+        points = [Suggestion({"x": 0.5}, "model", explanation) for explanation in explanations]
+        added = storage.add_trials("s", points, after=0)
+
+        assert [t.explanation for t in added] == explanations
+        assert [t.explanation for t in storage.trials("s")] == explanations
+        assert [t.explanation for t in storage.changes("s", -1).trials] == explanations
+        storage.claim("s", _ME)
+        _finish(storage, storage.trial("s", 1), 0.5)
+        assert storage.trial("s", 1).explanation == explanations[0]
+
+    def test_an_explanation_may_have_values_that_are_not_finite(self, storage: Storage) -> None:
+        _make(storage)
+        odd = Explanation(
+            predictions={"loss": Prediction(math.nan, math.inf)}, value=-math.inf, feasible=math.nan
+        )
+
+        storage.add_trials("s", [Suggestion({"x": 0.5}, "model", odd)], after=0)
+
+        assert repr(storage.trial("s", 1).explanation) == repr(odd)  # nan is not equal to itself
 
     def test_claimed_trials_run_at_once(self, storage: Storage, clock: Clock) -> None:
         _make(storage)
@@ -816,6 +865,107 @@ class StorageContract:
         assert best.number == 2
         assert best.metrics == {"acc": 0.5, "cost": -0.5, "extra": 1.0}
         assert [t.number for t in storage.trials("s", order="best")] == [2, 3, 1]
+
+    def test_trials_that_keep_the_constraints_rank_first_and_then_the_nearest(
+        self, storage: Storage
+    ) -> None:
+        bounds = (Constraint("ms", 20.0), Constraint("recall", 0.5, "at_least"))
+        spec = StudySpec(_LINE, (Objective("loss", "minimize"),), constraints=bounds)
+        _end_with(
+            storage,
+            spec,
+            {"loss": 0.1, "ms": 21.0, "recall": 0.9},
+            {"loss": 9.0, "ms": 20.0, "recall": 0.9},
+            {"loss": 0.0, "recall": 0.9},
+            {"loss": 0.5, "ms": 20.25, "recall": 0.25},
+            {"loss": 8.0, "ms": 1.0, "recall": 0.5},
+            {"loss": 0.1, "ms": math.nan, "recall": 0.9},
+        )
+
+        summary = storage.summary("s")
+
+        assert [t.number for t in storage.trials("s", order="best")] == [5, 2, 4, 1, 3, 6]
+        assert summary.best == storage.trial("s", 5)
+        assert summary.front is None
+        assert summary.feasibility == Feasibility(counted=6, kept=(2, 5), feasible=2)
+
+    def test_where_no_trial_keeps_the_constraints_the_best_is_the_nearest(
+        self, storage: Storage
+    ) -> None:
+        bounds = (Constraint("ms", 20.0),)
+        spec = StudySpec(_LINE, (Objective("loss", "minimize"),), constraints=bounds)
+        _end_with(storage, spec, {"loss": 0.1, "ms": 30.0}, {"loss": 9.0, "ms": 23.0})
+
+        summary = storage.summary("s")
+
+        assert summary.best is not None
+        assert summary.best.number == 2
+        assert summary.feasibility == Feasibility(counted=2, kept=(0,), feasible=0)
+
+    def test_a_trial_that_is_tried_again_is_ranked_anew(self, storage: Storage) -> None:
+        trial = _running(storage)
+        storage.finish("s", 1, trial.attempt, TrialState.STOPPED, metrics={"loss": 1.0})
+
+        storage.retry("s", 1)
+
+        assert list(storage.trials("s", order="best")) == []
+        assert storage.summary("s").best is None
+
+    def test_a_summary_has_the_front_of_several_objectives(self, storage: Storage) -> None:
+        goals = (Objective("acc", "maximize"), Objective("ms", "minimize"))
+        spec = StudySpec(_LINE, goals, constraints=(Constraint("mib", 100.0),))
+        _end_with(
+            storage,
+            spec,
+            {"acc": 0.5, "ms": 30.0, "mib": 1.0},
+            {"acc": 0.9, "ms": 20.0, "mib": 1.0},
+            {"acc": 0.7, "ms": 10.0, "mib": 1.0},
+            {"acc": 0.7, "ms": 10.0, "mib": 1.0},
+            {"acc": 1.0, "ms": 1.0, "mib": 101.0},
+            {"acc": 1.0, "mib": 1.0},
+        )
+
+        front = storage.summary("s").front
+
+        assert front is not None
+        assert list(front.trials) == [storage.trial("s", 2), storage.trial("s", 3)]
+        assert front.reference == {"acc": 0.5, "ms": 30.0}
+        assert front.hypervolume == pytest.approx(6.0)
+
+    @pytest.mark.parametrize(
+        ("searchers", "changes"),
+        [
+            ("", []),
+            ("--", []),
+            ("a", [1]),
+            ("-aa-a", [2]),
+            ("aaabbb", [1, 4]),
+            ("a-b-a-", [1, 3, 5]),
+            ("abcabbca", [1, 2, 3, 4, 5, 7, 8]),
+        ],
+    )
+    def test_a_summary_has_the_trials_with_which_a_searcher_took_over(
+        self, storage: Storage, searchers: str, changes: list[int]
+    ) -> None:
+        _make(storage)
+        points = [
+            Suggestion({"x": 0.5}, "", None if name == "-" else Explanation(searcher=name))
+            for name in searchers
+        ]
+        if points:
+            storage.add_trials("s", points, after=0)
+
+        summary = storage.summary("s")
+
+        assert [t.number for t in summary.choices] == changes
+        assert list(summary.choices) == [storage.trial("s", n) for n in changes]
+
+    def test_of_many_searchers_that_took_over_the_latest_are_named(self, storage: Storage) -> None:
+        _make(storage)
+        points = [Suggestion({"x": 0.5}, "", Explanation(searcher=s)) for s in "ab" * 30]
+        storage.add_trials("s", points, after=0)
+
+        assert [t.number for t in storage.summary("s").choices] == list(range(41, 61))
 
     def test_only_trials_that_count_are_ranked(self, storage: Storage) -> None:
         _make(storage)

@@ -80,5 +80,5 @@ def ended(
         state = states[number % len(states)]
         counts = state in (TrialState.COMPLETED, TrialState.STOPPED)
         metrics = {"loss": float(unit[unit == unit].sum())} if counts else {}  # noqa: PLR0124 - nan
-        trials.append(Trial(number, point.values, state, 1, point.origin, metrics))
+        trials.append(Trial(number, point.values, state, 1, point.origin, metrics=metrics))
     return trials

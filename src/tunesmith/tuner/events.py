@@ -31,7 +31,7 @@ class TrialEnded:
 
 @dataclass(frozen=True, slots=True)
 class BestChanged:
-    """A trial beat all before it."""
+    """A trial beat all before it, or joined the front of several objectives."""
 
     trial: Trial
 

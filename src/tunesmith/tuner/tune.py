@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from tunesmith.execution import FunctionExecutor, Slots, pack_function
 from tunesmith.model import (
+    Constraint,
     MetricReading,
     Resources,
     Selection,
@@ -14,7 +15,7 @@ from tunesmith.model import (
     TrialState,
     refuse_endless,
 )
-from tunesmith.reporting import assignments, number
+from tunesmith.reporting import assignments, new_best_text
 from tunesmith.space import Parameter, Space, Value
 from tunesmith.storage import Storage, default_url, files_root, open_storage
 from tunesmith.study import Study
@@ -39,6 +40,9 @@ def tune(
     max_failed_trials: int | None = None,
     measurement: Selection = "last",
     initial: Iterable[Mapping[str, Value]] = (),
+    constraints: Mapping[str, str] | Iterable[Constraint] = (),
+    standard_error: str | Mapping[str, str] = "",
+    warm_start: Iterable[str | Study] = (),
     time_limit_s: float | None = None,
     memory_limit_mib: float | None = None,
     cpus: int = 0,
@@ -67,6 +71,10 @@ def tune(
         max_failed_trials: The study fails when more trials than this have failed.
         measurement: Which of a trial's measurements counts.
         initial: Points to try first.
+        constraints: Bounds that the metrics of a good trial keep, such as ``{"latency_ms": "<= 20"}``.
+        standard_error: The metric that holds the standard error of the objective, for functions that
+            return theirs; with several objectives a mapping of theirs.
+        warm_start: Earlier studies of the same storage, or their names, to learn from.
         time_limit_s: Seconds after which a trial is ended and fails.
         memory_limit_mib: Memory of a trial's processes above which it is ended and fails.
         cpus: CPUs set aside for each trial; 0 leaves the choice to the operating system.
@@ -78,7 +86,9 @@ def tune(
     Raises:
         SpaceError: a fault in the space or an initial point.
         SpecError: a fault in the other arguments, or a function that can't be called so.
-        MismatchError: the stored study of that name has another space or other objectives.
+        NotFoundError: an earlier study is not there.
+        MismatchError: the stored study of that name has another space, other objectives or
+            constraints.
         StorageError: the storage failed; the same call goes on once it is well.
         KeyboardInterrupt: after Ctrl-C, once all that ran has ended; the same call goes on.
     """
@@ -102,6 +112,9 @@ def tune(
         max_failed_trials=max_failed_trials,
         measurement=measurement,
         initial=initial,
+        constraints=constraints,
+        standard_error=standard_error,
+        warm_start=warm_start,
         lease_s=LEASE_S,
     )
     executor = FunctionExecutor(
@@ -139,8 +152,8 @@ class _Printer:
     def __call__(self, event: Event) -> None:
         match event:
             case BestChanged(t):
-                value = number(t.metrics[self._study.spec.objective.metric])
-                self._say(t, f"best {value} {assignments(t.values)}")
+                reached = new_best_text(t, self._study.spec)
+                self._say(t, f"{reached} {assignments(t.values)}")
             case TrialEnded(t) if t.state is TrialState.FAILED:
                 self._say(t, f"failed: {t.reason}")
 

@@ -16,7 +16,7 @@ from tunesmith.model import (
     StudyState,
     Trial,
     TrialState,
-    best_trial,
+    leaders,
 )
 from tunesmith.study import Study
 from tunesmith.tuner.events import BestChanged, Event, Note, TrialEnded, TrialMeasured, TrialStarted
@@ -83,7 +83,7 @@ class Tuner:
         self._haste = Haste.NONE
         self._acted = Haste.NONE
         self._ended = ""  # why there are no new trials; "" while there may be
-        self._best: Trial | None = None
+        self._leaders: list[Trial] = []
         self._read_at = 0.0
         self._renewed = time.time()
 
@@ -111,7 +111,7 @@ class Tuner:
             StorageError: the storage or the trials' folder failed; what ran will start again.
         """
         self._study.refresh()
-        self._best = best_trial(self._study.history.trials, self._study.spec.objective)
+        self._leaders = leaders(self._study.history.trials, self._study.spec)
         heart = _Heart(self._study)
         try:
             while True:
@@ -161,7 +161,7 @@ class Tuner:
     def _start(self, trial: Trial) -> None:
         spec = self._study.spec
         request = MetricRequest(
-            metrics=tuple(o.metric for o in spec.objectives),
+            metrics=spec.metrics,
             parameters=frozenset(spec.space),
             pattern=self._reading.pattern,
             started=time.time(),
@@ -301,10 +301,9 @@ class Tuner:
     def _compare_with_best(self, trial: Trial) -> None:
         if not trial.counts:
             return
-        leader = best_trial([t for t in (self._best, trial) if t], self._study.spec.objective)
-        if leader is not self._best and leader is not None:
-            self._best = leader
-            self._observe(BestChanged(leader))
+        self._leaders = leaders([*self._leaders, trial], self._study.spec)
+        if any(leader is trial for leader in self._leaders):
+            self._observe(BestChanged(trial))
 
     def _give_up_if_hopeless(self, trial: Trial) -> None:
         history = self._study.history

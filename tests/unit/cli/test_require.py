@@ -30,3 +30,15 @@ def test_nothing_holds_before_there_is_a_best_trial() -> None:
 def test_what_is_no_condition_is_refused(text: str) -> None:
     with pytest.raises(click.UsageError, match=r"accuracy>=0\.9"):
         Requirement.parse(text)
+
+
+@pytest.mark.parametrize("text", ["accuracy>0", "best>0", "loss<1"])
+def test_a_metric_that_the_study_names_or_has_measured_is_not_doubted(text: str) -> None:
+    assert Requirement.parse(text).doubt(_SUMMARY) == ""
+
+
+def test_an_unknown_metric_is_doubted_with_what_was_probably_meant() -> None:
+    doubt = Requirement.parse("acuracy>=0.9").doubt(_SUMMARY)
+
+    assert "'acuracy', which the study does not name; it names accuracy." in doubt
+    assert doubt.endswith("Did you mean 'accuracy'?")

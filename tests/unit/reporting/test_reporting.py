@@ -3,32 +3,45 @@ import io
 import json
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
 
 from tunesmith.errors import MissingExtraError
 from tunesmith.model import (
+    Constraint,
+    Explanation,
+    Feasibility,
+    Front,
     Measurement,
     Objective,
+    Prediction,
     StudyRecord,
     StudySpec,
     StudyState,
     StudySummary,
     Trial,
     TrialState,
+    best_trial,
+    is_feasible,
+    rank,
 )
 from tunesmith.reporting import (
     Trials,
     assignments,
     counts_text,
     duration,
+    explanation_lines,
     goal_text,
     iso_time,
     json_text,
     measurement_document,
+    nearest_text,
     number,
+    outcome_document,
+    outcomes,
     plain,
     study_card,
     study_document,
@@ -81,11 +94,28 @@ TRIALS = [
 ]
 
 
-def summary(*trials: Trial, reason: str = "") -> StudySummary:
+ONE = StudySpec(SPACE, SPEC.objectives[:1], max_trials=4)
+
+
+def summary(
+    *trials: Trial, reason: str = "", spec: StudySpec = SPEC, choices: Sequence[Trial] = ()
+) -> StudySummary:
     counts = {s: n for s in TrialState if (n := sum(t.state is s for t in trials))}
-    best = max((t for t in trials if t.counts), key=lambda t: t.metrics["acc"], default=None)
     state = StudyState.PAUSED if reason else StudyState.ACTIVE
-    return StudySummary(StudyRecord("étude", SPEC, state, reason, len(trials)), counts, best)
+    counted = [t for t in trials if rank(t, spec)]
+    kept = (
+        sum(c.excess(t.metrics.get(c.metric, math.nan)) <= 0 for t in counted)
+        for c in spec.constraints
+    )
+    feasible = sum(is_feasible(t, spec) for t in trials)
+    return StudySummary(
+        StudyRecord("étude", spec, state, reason, len(trials)),
+        counts,
+        best_trial(trials, spec),
+        Front.of(trials, spec) if len(spec.objectives) > 1 else None,
+        Feasibility(len(counted), tuple(kept), feasible) if spec.constraints else None,
+        tuple(choices),
+    )
 
 
 class WellFormed(HTMLParser):
@@ -182,6 +212,7 @@ def test_a_trial_is_a_document() -> None:
         "step": None,
         "reason": 'a, "b"\nc',
         "origin": "sobol",
+        "explanation": None,
         "worker": "",
         "queued": "1970-01-01T00:00:00.000Z",
         "started": "2023-11-14T22:13:20.000Z",
@@ -206,7 +237,11 @@ def test_a_study_is_a_document_with_all_counts_and_its_best_trial() -> None:
     assert document["name"] == "étude"
     assert document["counts"] == {s.value: 0 for s in TrialState} | {"completed": 1, "running": 1}
     assert document["best_trial"]["number"] == 1
-    assert document["objectives"][0] == {"metric": "acc", "goal": "maximize"}
+    assert document["objectives"][0] == {
+        "metric": "acc",
+        "goal": "maximize",
+        "standard_error": None,
+    }
     assert Space.from_json(document["parameters"]) == SPACE
     assert study_document(summary())["best_trial"] is None
 
@@ -304,9 +339,9 @@ def test_html_is_escaped() -> None:
 
 
 def test_a_study_is_told_in_a_few_lines() -> None:
-    text = study_text(summary(*TRIALS[:1], TRIALS[3], reason="Zoë sagt Halt"))
+    text = study_text(summary(*TRIALS[:1], TRIALS[3], reason="Zoë sagt Halt", spec=ONE))
 
-    assert "study étude: paused (Zoë sagt Halt), maximize acc, minimize cost<" in text
+    assert "study étude: paused (Zoë sagt Halt), maximize acc, default" in text
     assert "1/4" in text
     assert "best 0.5 (#1) lr=0.01 Größe=2 <b>=<script>" in text
     assert "best" not in study_text(summary())
@@ -315,21 +350,224 @@ def test_a_study_is_told_in_a_few_lines() -> None:
 def test_a_card_is_whole_html_without_scripts() -> None:
     ranked = [TRIALS[2], TRIALS[0]]
 
-    page = WellFormed(study_card(summary(*TRIALS[:1], *TRIALS[2:]), ranked))
+    page = WellFormed(study_card(summary(*TRIALS[:1], *TRIALS[2:], spec=ONE), ranked))
 
     assert "script" not in page.tags
     assert "svg" in page.tags
     assert "étude" in page.text
-    assert "minimize cost<" in page.text
     WellFormed(study_card(summary(), []))
 
 
 def test_a_curve_needs_two_points() -> None:
-    one = study_card(summary(TRIALS[0]), [TRIALS[0]])
+    one = study_card(summary(TRIALS[0], spec=ONE), [TRIALS[0]])
     worse = [TRIALS[0], trial(2, TRIALS[0].values, {"acc": 0.1})]
 
     assert "<svg" not in one
-    assert "<svg" not in study_card(summary(*worse), worse)
+    assert "<svg" not in study_card(summary(*worse, spec=ONE), worse)
+
+
+def test_a_study_of_several_objectives_shows_its_front_with_every_objective() -> None:
+    values = TRIALS[0].values
+    trials = [
+        trial(1, values, {"acc": 0.5, "cost<": 3.0}),
+        trial(2, values, {"acc": 0.9, "cost<": 2.0}),
+        trial(3, values, {"acc": 0.7, "cost<": 1.0}),
+    ]
+
+    text, page = study_text(summary(*trials)), WellFormed(study_card(summary(*trials), trials))
+
+    told = "front of 2 trials, hypervolume 0.6 against the worst measured (acc=0.5 cost<=3)"
+    assert told in text
+    assert "best" not in text
+    assert told in page.text
+    assert page.tags.count("tr") == 3
+    assert "minimize cost<" in page.text
+    document = strict(json_text(study_document(summary(*trials))))
+    assert isinstance(document, dict)
+    front = document["front"]
+    assert [t["number"] for t in front["trials"]] == [2, 3]
+    assert front["reference"] == {"acc": 0.5, "cost<": 3.0}
+    assert front["hypervolume"] == pytest.approx(0.6)
+
+
+def test_several_objectives_of_which_one_is_missing_have_no_front_yet() -> None:
+    assert "no trial has every objective yet" in study_text(summary(TRIALS[2]))
+
+
+# Constraints
+
+
+BOUNDED = StudySpec(
+    SPACE,
+    SPEC.objectives[:1],
+    constraints=(Constraint("ms", 20.0), Constraint("mib", 8.0, "at_least")),
+)
+
+
+def test_a_best_that_breaks_a_constraint_is_never_called_best() -> None:
+    near = trial(7, TRIALS[0].values, {"acc": 0.5, "ms": 23.1, "mib": 9.0})
+    spec = replace(BOUNDED, constraints=BOUNDED.constraints[:1])
+    told = "no trial keeps ms <= 20 yet; the nearest is trial 7, over by 3.1"
+
+    text, card = study_text(summary(near, spec=spec)), study_card(summary(near, spec=spec), [near])
+
+    assert told in text
+    assert "constraint ms <= 20: kept by 0 of 1 trial" in text
+    assert told in WellFormed(card).text
+    assert "best" not in text + card
+    assert study_document(summary(near, spec=spec))["best_is_feasible"] is False
+
+
+def test_of_several_constraints_those_that_are_broken_are_named() -> None:
+    trials = [
+        trial(1, TRIALS[0].values, {"acc": 0.5, "ms": 21.0, "mib": 7.5}),
+        trial(2, TRIALS[0].values, {"acc": 0.5, "ms": 1.0}),
+    ]
+
+    both, unknown = (nearest_text(t, BOUNDED) for t in trials)
+
+    assert both.startswith("no trial keeps ms <= 20 and mib >= 8 yet; the nearest is trial 1, ")
+    assert both.endswith("ms over by 1, mib under by 0.5")
+    assert unknown.endswith("trial 2, mib not measured")
+
+
+def test_constraints_are_listed_with_how_many_trials_keep_them() -> None:
+    trials = [
+        trial(n, TRIALS[0].values, {"acc": 0.5, "ms": ms, "mib": mib})
+        for n, (ms, mib) in enumerate([(20.0, 8.0), (20.0, 7.0), (30.0, 9.0)], start=1)
+    ]
+    text = study_text(summary(*trials, spec=BOUNDED))
+
+    assert "maximize acc with ms <= 20 and mib >= 8" in text
+    assert "constraint ms <= 20: kept by 2 of 3 trials" in text
+    assert "constraint mib >= 8: kept by 2 of 3 trials" in text
+    assert "all constraints: kept by 1 of 3 trials" in text
+    document = study_document(summary(*trials, spec=BOUNDED))
+    assert document["best_is_feasible"] is True
+    assert document["constraints"] == [
+        {"metric": "ms", "bound": 20.0, "side": "at_most", "kept": 2, "of": 3},
+        {"metric": "mib", "bound": 8.0, "side": "at_least", "kept": 2, "of": 3},
+    ]
+
+
+def test_tables_and_records_have_a_column_for_each_objective_and_constraint() -> None:
+    trials = Trials([trial(1, TRIALS[0].values, {"acc": 0.5})], BOUNDED)
+
+    assert repr(trials).splitlines()[0].split()[:5] == ["#", "state", "acc", "ms", "mib"]
+    assert list(trials.records()[0])[5:8] == ["acc", "ms", "mib"]
+
+
+# Explanations
+
+
+def explained(metrics: Mapping[str, float], **predictions: Prediction) -> Trial:
+    why = Explanation("bayesian", predictions, "log_ei", -1.5, 0.96875, "it <knows>")
+    return replace(trial(9, TRIALS[0].values, metrics), explanation=why)
+
+
+def test_a_prediction_is_compared_with_its_outcome_in_a_sentence() -> None:
+    acc, cost = Prediction(0.91, 0.02), Prediction(2.0, 0.5)
+
+    def told(metrics: Mapping[str, float], **predictions: Prediction) -> list[str]:
+        return list(map(str, outcomes(explained(metrics, **predictions), SPEC)))
+
+    assert told({"acc": 0.93}, acc=acc) == [
+        "predicted acc 0.91 ± 0.02, measured 0.93: better by 0.02, 1.0 sd"
+    ]
+    assert told({"cost<": 3.0}, **{"cost<": cost}) == [
+        "predicted cost< 2 ± 0.5, measured 3: worse by 1, 2.0 sd"
+    ]
+    assert told({"ms": 3.0}, ms=cost) == ["predicted ms 2 ± 0.5, measured 3: higher by 1, 2.0 sd"]
+    assert told({"acc": 0.91}, acc=acc) == [
+        "predicted acc 0.91 ± 0.02, measured 0.91: as predicted"
+    ]
+    assert told({}, acc=acc) == ["predicted acc 0.91 ± 0.02, not measured"]
+    assert told({"acc": math.nan}, acc=acc) == ["predicted acc 0.91 ± 0.02, measured nan"]
+    assert told({"acc": 1.0}, acc=Prediction(0.5, 0.0)) == [
+        "predicted acc 0.5 ± 0, measured 1: better by 0.5"
+    ]
+    assert told({"acc": 1.0}, acc=Prediction(math.nan, math.inf)) == [
+        "predicted acc nan ± inf, measured 1"
+    ]
+
+
+def test_an_outcome_is_a_strict_document() -> None:
+    trial = explained({"acc": 0.5}, acc=Prediction(0.25, 0.125), ms=Prediction(math.inf, 1.0))
+
+    documents = strict(json_text([outcome_document(o) for o in outcomes(trial, SPEC)]))
+
+    assert documents == [
+        {
+            "metric": "acc",
+            "predicted": {"mean": 0.25, "sd": 0.125},
+            "measured": 0.5,
+            "difference": 0.25,
+            "deviations": 2.0,
+            "better": True,
+        },
+        {
+            "metric": "ms",
+            "predicted": {"mean": "inf", "sd": 1.0},
+            "measured": None,
+            "difference": None,
+            "deviations": None,
+            "better": None,
+        },
+    ]
+
+
+def test_a_trial_that_has_not_ended_shows_what_is_predicted() -> None:
+    running = replace(explained({}, acc=Prediction(0.91, 0.02)), state=TrialState.RUNNING)
+
+    assert explanation_lines(running, SPEC) == [
+        "searcher bayesian: it <knows>",
+        "acquisition log_ei -1.5",
+        "feasible with probability 0.9688",
+        "predicted acc 0.91 ± 0.02",
+    ]
+    assert outcomes(running, SPEC) == []
+
+
+def test_an_explanation_says_no_more_than_it_knows() -> None:
+    noted = replace(TRIALS[0], explanation=Explanation(note="the space is small"))
+    bare = replace(TRIALS[0], explanation=Explanation(acquisition="uncertainty"))
+
+    assert explanation_lines(TRIALS[0], SPEC) == []
+    assert explanation_lines(noted, SPEC) == ["why the space is small"]
+    assert explanation_lines(bare, SPEC) == ["acquisition uncertainty"]
+
+
+def test_an_explanation_is_in_documents_and_predictions_are_in_records() -> None:
+    odd = explained({"acc": 0.5}, acc=Prediction(0.25, math.inf))
+
+    document = strict(json_text(trial_document(odd)))
+
+    assert isinstance(document, dict)
+    assert document["explanation"] == {
+        "searcher": "bayesian",
+        "predictions": {"acc": {"mean": 0.25, "sd": "inf"}},
+        "acquisition": "log_ei",
+        "value": -1.5,
+        "feasible": 0.96875,
+        "note": "it <knows>",
+    }
+    records = Trials([TRIALS[0], odd], SPEC).records()
+    assert [r["predicted.acc"] for r in records] == [None, 0.25]
+    assert [r["predicted_sd.acc"] for r in records] == [None, math.inf]
+
+
+def test_a_study_says_which_searcher_its_algorithm_chose_and_since_when() -> None:
+    choice = explained({})
+    told = "algorithm default → bayesian since trial 9: it <knows>"
+
+    text = study_text(summary(choices=[choice]))
+    page = WellFormed(study_card(summary(choices=[choice]), []))
+
+    assert told in text
+    assert told in page.text
+    assert study_document(summary(choices=[choice]))["searchers"] == [
+        {"since": 9, "searcher": "bayesian", "note": "it <knows>"}
+    ]
 
 
 def test_small_texts() -> None:

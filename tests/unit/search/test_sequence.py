@@ -70,3 +70,14 @@ def test_every_stretch_of_a_power_of_two_is_even_in_each_coordinate_and_in_pairs
     for stretch in np.split(points, 2):
         cells = (stretch * 16).astype(int)
         assert len(np.unique(cells, axis=0)) == 256
+
+
+@pytest.mark.parametrize("dimensions", [3, MOST_DIMENSIONS + 2])
+@pytest.mark.parametrize("count", [0, 1, 2, 37])
+def test_many_points_at_once_are_those_one_gets_singly(dimensions: int, count: int) -> None:
+    sequence = SobolSequence(dimensions, seed=4)
+
+    points = sequence.points(count)
+
+    assert points.shape == (count, dimensions)
+    np.testing.assert_array_equal(points, _points(sequence, count).reshape(count, dimensions))

@@ -4,6 +4,8 @@ from pathlib import Path
 import pytest
 
 from tunesmith.errors import Problem, SpecError
+from tunesmith.model import Algorithm
+from tunesmith.search import Searcher, make_searcher
 from tunesmith.specs import TuneFile, native, parse_study, program
 
 INSTALLED = {
@@ -14,9 +16,14 @@ INSTALLED = {
 
 @pytest.fixture(autouse=True)
 def _installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """These parts are installed, whatever else is on this machine."""
+    """These parts are installed, whatever else is on this machine; random takes any setting."""
     for module in (native, program):
         monkeypatch.setattr(module, "plugin_names", lambda role: INSTALLED[role])
+    monkeypatch.setattr(native, "make_searcher", _make_searcher)
+
+
+def _make_searcher(algorithm: Algorithm) -> Searcher | None:
+    return None if algorithm.name == "random" else make_searcher(algorithm)
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from tunesmith.errors import SpecError
-from tunesmith.model import Algorithm, MetricReading, Objective, Resources
-from tunesmith.space import Categorical, Discrete, Double, Integer
+from tunesmith.model import Algorithm, Constraint, MetricReading, Objective, Resources
+from tunesmith.space import Categorical, Discrete, Double, Integer, Parameter, Prior
 from tunesmith.specs import TuneFile, parse_study, read_study
 
 Read = Callable[[str], TuneFile]
@@ -18,7 +18,10 @@ EVERYTHING = """\
 study: digits
 maximize: [accuracy, auc]
 minimize: loss
+standard_error: {accuracy: accuracy_se}
+constraints: {latency_ms: <= 20, recall: ">= 0.9"}
 measurement: best
+warm_start: [old, older]
 algorithm: {name: random, restarts: 3, greedy: true, kernel: matern}
 max_trials: 30
 parallel_trials: 2
@@ -51,10 +54,12 @@ def test_the_sample_file_says_a_study_and_a_program(read: Read) -> None:
     assert tune.seed_given
     assert spec.seed == 7
     assert spec.objectives == (
-        Objective("accuracy", "maximize"),
+        Objective("accuracy", "maximize", "accuracy_se"),
         Objective("auc", "maximize"),
         Objective("loss", "minimize"),
     )
+    assert spec.constraints == (Constraint("latency_ms", 20), Constraint("recall", 0.9, "at_least"))
+    assert spec.warm_start == ("old", "older")
     assert spec.measurement == "best"
     assert spec.algorithm == Algorithm(
         "random", {"restarts": 3, "greedy": True, "kernel": "matern"}
@@ -74,6 +79,40 @@ def test_the_sample_file_says_a_study_and_a_program(read: Read) -> None:
     assert program.reading == MetricReading(("stdout",), r"(\w+) is (\S+)")
     assert program.resources == Resources(2, 1, 5400.0, 2048.0, 5.0)
     assert program.retries == 0
+
+
+def test_constraints_may_be_a_list_of_texts(read: Read) -> None:
+    tune = read(MINIMAL + "constraints: [latency_ms <= 20, recall >= .9]")
+
+    assert list(map(str, tune.spec.constraints)) == ["latency_ms <= 20", "recall >= 0.9"]
+
+
+def test_a_single_objective_s_standard_error_is_one_word(read: Read) -> None:
+    tune = read(MINIMAL + "standard_error: accuracy_se")
+
+    assert tune.spec.objective == Objective("accuracy", "maximize", "accuracy_se")
+
+
+@pytest.mark.parametrize(
+    ("text", "parameter"),
+    [
+        ("{type: double, min: 0, max: 1, prior: 1}", Double(0, 1, prior=1.0)),
+        (
+            "{type: double, min: 1e-5, max: 1, scale: log, prior: {center: 0.01, confidence: high}}",
+            Double(1e-5, 1, scale="log", prior=Prior(0.01, "high")),
+        ),
+        ("{type: integer, min: 1, max: 9, prior: {center: 3}}", Integer(1, 9, prior=3)),
+        ("{type: discrete, values: [64, 128], prior: 128}", Discrete([64, 128], prior=128)),
+        (
+            "{type: categorical, values: [sgd, true], prior: {center: true, confidence: low}}",
+            Categorical(["sgd", True], prior=Prior(True, "low")),
+        ),
+    ],
+)
+def test_a_prior_is_a_center_or_a_mapping(read: Read, text: str, parameter: Parameter) -> None:
+    tune = read(f"maximize: accuracy\nparameters:\n  x: {text}\n")
+
+    assert tune.spec.space["x"] == parameter
 
 
 def test_what_is_not_said_has_a_default(read: Read) -> None:

@@ -62,6 +62,119 @@ SAMPLES = [
         "the key 'min' is given twice",
         "first given on line 4",
     ),
+    # Algorithms
+    (
+        "E120",
+        STUDY + "algorithm: {name: grid, «pionts»: 3}",
+        "Algorithm 'grid' has these settings: points; given: pionts.",
+        "",
+    ),
+    (
+        "E120",
+        STUDY + "algorithm: {name: grid, «points»: many}",
+        "grid's setting 'points' is a whole number from 2; given 'many'.",
+        "",
+    ),
+    # Constraints, standard errors, earlier studies
+    (
+        "E120",
+        STUDY + "constraints: {latency: «20»}",
+        "A constraint on latency looks like '<= 20' or '>= 0.9' (the bound itself is allowed); given '20'.",
+        "",
+    ),
+    (
+        "E120",
+        STUDY + "constraints: [latency <= 20, «recall < 3»]",
+        "A constraint on recall looks like '<= 20' or '>= 0.9' (the bound itself is allowed); given '< 3'.",
+        "",
+    ),
+    (
+        "E120",
+        STUDY + "constraints: [latency <= 20, «latency >= 3»]",
+        "latency has a constraint already: latency <= 20",
+        "",
+    ),
+    (
+        "E120",
+        STUDY + "constraints: {a: «<= inf»}",
+        "The bound of a is a finite number; given inf.",
+        "",
+    ),
+    (
+        "E100",
+        STUDY + "constraints: {recall: «>»= 0.9}",
+        "YAML can't begin a text with '>'. Quote it: \">= 0.9\".",
+        "",
+    ),
+    (
+        "E120",
+        STUDY + "standard_error: {«aa»: a_se}",
+        "A standard error is given for 'aa', which is no objective; there are: a.",
+        "did you mean 'a'?",
+    ),
+    (
+        "E120",
+        "maximize: [a, b]\n" + SPACE + "standard_error: «a_se»",
+        "With several objectives, say whose standard error 'a_se' is: {a: a_se}.",
+        "",
+    ),
+    (
+        "E120",
+        STUDY + "standard_error: «a»",
+        "The standard error of a is a metric of its own, such as a_se.",
+        "",
+    ),
+    ("E120", STUDY + "warm_start: [old, «old»]", "warm_start names the study 'old' twice", ""),
+    ("E120", STUDY + "warm_start: «old/er»", None, ""),
+    (
+        "E120",
+        STUDY + "study: s\nwarm_start: «s»",
+        "a study can't learn from itself; warm_start names earlier ones",
+        "",
+    ),
+    (
+        "E101",
+        STUDY + "warm_start: [«{a: b}»]",
+        "warm_start: a study must be a text, not a mapping",
+        "",
+    ),
+    # Priors
+    (
+        "E110",
+        IN_SPACE + "lr: {type: double, min: 0, max: 1, prior: «2»}",
+        "lr: Double(prior=2.0) has its center outside: 2.0 is not a number from 0 to 1.",
+        "",
+    ),
+    (
+        "E110",
+        IN_SPACE + "lr: {type: double, min: 0, max: 1, prior: {center: 0.5, confidence: «hihg»}}",
+        "lr: prior: confidence is one of low, medium, high; given 'hihg'",
+        "did you mean 'high'?",
+    ),
+    (
+        "E102",
+        IN_SPACE + "lr: {type: double, min: 0, max: 1, prior: {center: 0.5, «sure»: high}}",
+        "unknown key 'sure'",
+        "",
+    ),
+    (
+        "E103",
+        IN_SPACE + "lr: {type: double, min: 0, max: 1, prior: «{confidence: high}»}",
+        "lr: prior: missing key 'center'",
+        "",
+    ),
+    (
+        "E101",
+        IN_SPACE + "lr: {type: double, min: 0, max: 1, prior: «[0.5]»}",
+        "lr: prior must be a number, not a list",
+        "",
+    ),
+    (
+        "E110",
+        IN_SPACE + "o: {type: categorical, values: [a, b], prior: {center: «c»}}",
+        "o: Categorical(prior='c') has its center outside: 'c' is none of 'a', 'b'.",
+        "",
+    ),
     # Kinds
     (
         "E101",

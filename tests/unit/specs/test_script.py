@@ -218,6 +218,14 @@ command: python train.py
     )
 
 
+def test_a_default_outside_the_proposed_range_is_said_to_be_left_out(script: Write) -> None:
+    path = script('p.add_argument("--weight-decay", type=float, default=0.0)\n')
+
+    text = init_yaml(Path("train.py"), scan_script(path))
+
+    assert "scale: log}  # line 1; leaves out its default 0.0" in text
+
+
 def test_without_anything_to_tune_the_first_file_asks_for_it(script: Write) -> None:
     text = init_yaml(Path("train.py"), scan_script(script("print(1)")))
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tunesmith.model import (
     Algorithm,
+    Constraint,
     MetricReading,
     Objective,
     Program,
@@ -17,7 +18,7 @@ from tunesmith.model import (
     StudySpec,
     ValuesAs,
 )
-from tunesmith.space import Categorical, Discrete, Double, Integer, Space
+from tunesmith.space import Categorical, Discrete, Double, Integer, Prior, Space
 from tunesmith.specs import TuneFile, parse_study, study_yaml
 from tunesmith.specs.write import flow, line
 
@@ -25,8 +26,8 @@ HERE = Path("/home/ada/digits")
 SPACE = Space(
     {
         "lr": Double(1e-5, 1e-1, scale="log", default=0.01),
-        "dropout": Double(0.0, 0.5, step=0.1),
-        "units": Integer(16, 256, scale="log"),
+        "dropout": Double(0.0, 0.5, step=0.1, prior=Prior(0.1, "high")),
+        "units": Integer(16, 256, scale="log", prior=64),
         "width": Discrete([1, 2.5, 1e16], scale="log"),
         "optimizer": Categorical(["sgd", "no", "1", 1, True, "a, b: #c", "", "--x", "groß\n"]),
         "beta-2": Double(0.9, 0.999, scale="reverse_log", when={"optimizer": ["no", "1", 1, True]}),
@@ -37,7 +38,9 @@ EVERYTHING = TuneFile(
     "my study: 1",
     replace(
         SPEC,
-        objectives=(Objective("loss", "minimize"), Objective("a", "maximize")),
+        objectives=(Objective("loss", "minimize", "loss/se"), Objective("a", "maximize")),
+        constraints=(Constraint("ms", 20.5), Constraint("recall", 0.9, "at_least")),
+        warm_start=("old", "yes"),
         algorithm=Algorithm("random", {"rate": 1e-5, "name-of": "yes", "on": False, "n": 3}),
         seed=0,
         max_trials=10,
@@ -65,6 +68,7 @@ EVERYTHING = TuneFile(
     [
         TuneFile("digits", SPEC),
         TuneFile("digits", SPEC, Program(("train",), directory=str(HERE))),
+        TuneFile("one", replace(SPEC, objectives=(Objective("a", "maximize", "b"),))),
         EVERYTHING,
     ],
 )

@@ -92,7 +92,9 @@ def test_processes_that_open_a_new_file_at_once_all_succeed(
 def test_four_processes_share_a_study_of_sixty_trials(
     start: Callable[..., Process], release: Callable[..., None], url: str
 ) -> None:
-    study = Study(LINE, minimize="loss", name="shared", storage=url, seed=1, max_trials=60)
+    study = Study(
+        LINE, minimize="loss", name="shared", storage=url, algorithm="sobol", seed=1, max_trials=60
+    )
     processes = [start(ASK_AND_TELL, url) for _ in range(4)]
 
     release(*processes)
@@ -107,7 +109,7 @@ def test_four_processes_share_a_study_of_sixty_trials(
     assert {t.attempt for t in trials} == {1}
     assert all(len(study.measurements(t)) == 1 for t in trials)
     assert study.record.state is StudyState.FINISHED
-    alone = Study(LINE, minimize="loss", seed=1, max_trials=60)
+    alone = Study(LINE, minimize="loss", algorithm="sobol", seed=1, max_trials=60)
     assert [t.values for t in trials] == [alone.ask().values for _ in range(60)]
     study.close()
     alone.close()

@@ -54,6 +54,28 @@ def test_another_space_under_the_same_name_is_refused() -> None:
         ts.tune(square, {"x": ts.Double(0.0, 2.0)}, minimize="y", max_trials=1, name="s")
 
 
+def test_bounds_errors_and_earlier_studies_are_given_in_one_call() -> None:
+    def noisy(x: float) -> dict[str, float]:
+        return {"y": square(x), "y_se": 0.1, "size": x}
+
+    old = ts.tune(square, SPACE, minimize="y", max_trials=2, name="old", quiet=True)
+    study = ts.tune(
+        noisy,
+        SPACE,
+        minimize="y",
+        max_trials=2,
+        constraints={"size": "<= 0.5"},
+        standard_error="y_se",
+        warm_start=[old],
+        quiet=True,
+    )
+
+    assert set(study.trials[0].metrics) == {"y", "y_se", "size"}
+    assert str(study.spec.constraints[0]) == "size <= 0.5"
+    assert study.spec.objective.standard_error == "y_se"
+    assert [len(source.trials) for source in study.history.earlier] == [2]
+
+
 def test_a_function_that_cannot_be_called_so_is_refused_before_any_trial() -> None:
     with pytest.raises(SpecError, match="does not take the parameter 'x'"):
         ts.tune(lambda z, w: 0.0, SPACE, minimize="y", max_trials=1)

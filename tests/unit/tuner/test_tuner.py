@@ -1,6 +1,5 @@
 import os
 import signal
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -422,15 +421,6 @@ def test_two_hundred_trials_leave_no_open_files(make: Make) -> None:
 
     assert states(setting) == ["completed"] * 200
     assert len(list(Path("/proc/self/fd").iterdir())) <= before + 4
-
-
-def test_a_trial_costs_few_milliseconds_beyond_its_program(make: Make) -> None:
-    setting = make("sh", "-c", "echo y=1", max_trials=60)
-    began = time.process_time()
-
-    setting.tuner.work()
-
-    assert (time.process_time() - began) / 60 < 0.010  # CPU time: the machine may be busy
 
 
 def test_a_frozen_program_is_ended_by_force(python: Make, until: Until) -> None:

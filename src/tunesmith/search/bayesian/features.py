@@ -1,0 +1,89 @@
+"""Where points stand for a kernel: vectors whose squared distances say how different points are.
+
+Each parameter has some columns; with ℓ its length scale, its share of r² is (distance in them)²/ℓ².
+
+    numeric                    u: Δu²
+    categorical                one column per value: 1 between different values
+    numeric, conditional       (cos u, sin u), or (0, 0) where inactive: 2 - 2 cos Δu, nearly Δu²,
+                               between active points, 1 between an active and an inactive one
+    categorical, conditional   like a categorical one with "inactive" as one more value
+
+So nothing is made up for what is not active, and since everything is a Euclidean distance, every
+kernel of it is positive definite. The circle is that of the arc kernel (Swersky et al. 2013), with the
+radius and the angle at which lengths are hardly bent.
+
+Points of earlier studies have one coordinate more, the study, which counts as a category. A parameter
+that an earlier study did not have is there as if it were inactive.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.search.bayesian.cube import Array, Cube, Mask
+
+__all__ = ["Features"]
+
+_APART = np.sqrt(0.5)  # two of these, at right angles, are 1 apart
+
+
+class Features:
+    """The columns of a cube's coordinates.
+
+    Args:
+        cube: The cube.
+        studies: How many studies points come from, this one included.
+        missing: Coordinates that some study does not have, ``(d,)``.
+
+    Attributes:
+        owner: The coordinate to which each column belongs, ``(c,)``; ``d`` is the study.
+        ordered: Whether each coordinate, the study included if there are several, has an order.
+        plain: Which columns hold u itself, ``(c,)``.
+    """
+
+    def __init__(self, cube: Cube, studies: int = 1, missing: Mask | None = None) -> None:
+        self._cube = cube
+        self._studies = studies
+        self._conditional = cube.conditional if missing is None else cube.conditional | missing
+        owner: list[int] = []
+        self._columns: list[slice] = []
+        for i in range(cube.d):
+            values = cube.values[i]
+            if cube.categorical[i] and values is not None:
+                width = len(values) + int(self._conditional[i])
+            else:
+                width = 2 if self._conditional[i] else 1
+            self._columns.append(slice(len(owner), len(owner) + width))
+            owner += [i] * width
+        if studies > 1:
+            owner += [cube.d] * studies
+        self.owner: NDArray[np.intp] = np.array(owner)
+        more = [False] if studies > 1 else []
+        self.ordered = np.concatenate([~cube.categorical, np.array(more, dtype=np.bool_)])
+        smooth = np.append(~(cube.categorical | self._conditional), False)
+        self.plain: Mask = smooth[np.minimum(self.owner, cube.d)]
+
+    def __call__(self, points: Array, mask: Mask, study: NDArray[np.intp] | int = 0) -> Array:
+        """Return the vectors ``(m, c)`` of ``points`` that belong to ``study``."""
+        out = np.zeros((len(points), len(self.owner)))
+        rows = np.arange(len(points))
+        for i, columns in enumerate(self._columns):
+            u, on = points[:, i], mask[:, i]
+            values = self._cube.values[i]
+            if self._cube.categorical[i] and values is not None:
+                index = np.where(on, np.searchsorted(values, u - 1e-9), len(values))
+                out[rows, columns.start + index] = _APART
+            elif self._conditional[i]:
+                out[:, columns.start] = np.where(on, np.cos(u), 0.0)
+                out[:, columns.start + 1] = np.where(on, np.sin(u), 0.0)
+            else:
+                out[:, columns.start] = u
+        if self._studies > 1:
+            out[rows, len(self.owner) - self._studies + study] = _APART
+        return out
+
+    def slope(self, points: Array, mask: Mask, i: int) -> tuple[slice, Array]:
+        """Return the columns of a numeric coordinate and their derivatives by it, ``(m, 1 or 2)``."""
+        if not self._conditional[i]:
+            return self._columns[i], np.ones((len(points), 1))
+        u, on = points[:, i], mask[:, i]
+        return self._columns[i], np.where(on[:, None], np.stack([-np.sin(u), np.cos(u)], 1), 0.0)

@@ -1,0 +1,48 @@
+"""Kernels: how alike two points are, as a function of their squared distance r².
+
+    matern52     (1 + √5 r + 5/3 r²) exp(-√5 r)
+    matern32     (1 + √3 r) exp(-√3 r)
+    se           exp(-r²/2), the squared exponential
+
+Each returns k(r²) and its derivative by r². Rasmussen and Williams (2006), section 4.2.
+"""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+import numpy as np
+
+from tunesmith.search.bayesian.cube import Array
+
+__all__ = ["KERNELS", "Kernel"]
+
+Kernel = Callable[[Array], tuple[Array, Array]]
+
+_ROOT3, _ROOT5 = np.sqrt(3.0), np.sqrt(5.0)
+
+
+def _matern52(r2: Array) -> tuple[Array, Array]:
+    s = np.sqrt(r2)
+    s *= _ROOT5
+    fall = np.exp(-s)
+    s += 1.0
+    slope = s * fall
+    k = slope + (5.0 / 3.0) * r2 * fall
+    slope *= -5.0 / 6.0
+    return k, slope
+
+
+def _matern32(r2: Array) -> tuple[Array, Array]:
+    s = _ROOT3 * np.sqrt(r2)
+    fall = np.exp(-s)
+    return (1.0 + s) * fall, -1.5 * fall
+
+
+def _se(r2: Array) -> tuple[Array, Array]:
+    k = np.exp(-0.5 * r2)
+    return k, -0.5 * k
+
+
+KERNELS: Mapping[str, Kernel] = MappingProxyType(
+    {"matern52": _matern52, "matern32": _matern32, "se": _se}
+)

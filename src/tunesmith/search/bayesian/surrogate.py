@@ -1,0 +1,179 @@
+"""Surrogates: what a study's trials say about a metric, or about whether a trial will do at all.
+
+Hyperparameters are fitted to the first n trials that ended, for an n that is moved on with every trial
+at first and with every twentieth part later; so they do not depend on who asked when. Of a study with
+many trials a surrogate sees the best, the newest, and some of all: its cost stays flat.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import log_ndtr
+
+from tunesmith.search.bayesian.cube import Array, Cube
+from tunesmith.search.bayesian.features import Features
+from tunesmith.search.bayesian.gp import GaussianProcess, Prior, Seen, fit
+from tunesmith.search.bayesian.warp import Warp, WarpName
+
+__all__ = ["Fits", "Gate", "Sample", "Surrogate"]
+
+_EACH = 40  # up to so many values, every one moves the fit on
+_GROWTH = 1.05
+_MOST = 400
+_MOST_FITTED = 200
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sample:
+    """Where values were measured, in the order in which they were.
+
+    Attributes:
+        vectors: Of the points, ``(n, c)``.
+        values: The values, smaller is better, ``(n,)``.
+        errors: Their known standard errors, 0 where none is known, ``(n,)``.
+        share: One over how often each was measured, ``(n,)``.
+        study: 0 for this study's, otherwise the number of an earlier study, ``(n,)``.
+    """
+
+    vectors: Array
+    values: Array
+    errors: Array
+    share: Array
+    study: NDArray[np.intp]
+
+    def take(self, rows: NDArray[np.intp]) -> "Sample":
+        """Return some of it."""
+        return Sample(
+            self.vectors[rows],
+            self.values[rows],
+            self.errors[rows],
+            self.share[rows],
+            self.study[rows],
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Surrogate:
+    """A Gaussian process of one metric's warped values, and the warp of this study's values."""
+
+    gp: GaussianProcess
+    warp: Warp
+
+    def in_units(self, mean: float, sd: float) -> tuple[float, float]:
+        """Return mean and deviation of what will be measured, as a loss."""
+        sd = float(np.hypot(sd, np.sqrt(self.gp.noise)))
+        low, middle, high = self.warp.losses(np.array([mean - sd, mean, mean + sd]))
+        return float(middle), float(high - low) / 2
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Gate:
+    """A Gaussian process that tells how probably a value stays below a threshold."""
+
+    gp: GaussianProcess
+    threshold: float
+
+    def log_probability(self, vectors: Array) -> Array:
+        """Return log P(value <= threshold), ``(m,)``."""
+        mean, sd = self.gp.posterior(vectors)
+        value: Array = log_ndtr((self.threshold - mean) / sd)
+        return value
+
+    def slopes(self, vectors: Array) -> tuple[Array, Array]:
+        """Return the same and its gradient by the vectors."""
+        mean, sd, d_mean, d_sd = self.gp.slopes(vectors)
+        z = (self.threshold - mean) / sd
+        value = log_ndtr(z)
+        by_z = np.exp(-0.5 * z * z - 0.5 * np.log(2.0 * np.pi) - value) / sd
+        return value, -by_z[:, None] * (d_mean + z[:, None] * d_sd)
+
+
+class Fits:
+    """Makes surrogates; remembers hyperparameters, each as long as it would find the same again."""
+
+    def __init__(self, cube: Cube, features: Features) -> None:
+        self._cube = cube
+        self._features = features
+        self._known: dict[object, tuple[int, Array]] = {}
+
+    def surrogate(self, sample: Sample, warp: WarpName, kernel: str, role: str) -> Surrogate:
+        """Return the surrogate of a metric; ``role`` names what for."""
+        if len(sample.values) > _MOST:  # earlier studies have had their say
+            sample = sample.take(np.flatnonzero(sample.study == sample.study[-1]))
+        first = sample.take(np.arange(_checkpoint(len(sample.values))))
+        first = first.take(_telling(first, _MOST_FITTED))
+        theta = self._theta(self._seen(first, warp)[0], kernel, (role, warp, kernel))
+        seen, own = self._seen(sample.take(_telling(sample, _MOST)), warp)
+        return Surrogate(GaussianProcess(theta, seen, kernel), own)
+
+    def gate(self, sample: Sample, threshold: float, kernel: str, role: str) -> Gate:
+        """Return the gate for values that are taken as they are, up to their spread."""
+        spread = float(sample.values.std())
+        scale = spread if spread > 0.0 else max(float(np.abs(sample.values).max()), 1.0)
+        scaled = Sample(
+            sample.vectors, sample.values / scale, sample.errors, sample.share, sample.study
+        )
+        first = scaled.take(np.arange(_checkpoint(len(scaled.values))))
+        theta = self._theta(self._plain(first.take(_newest(first))), kernel, (role, kernel))
+        gp = GaussianProcess(theta, self._plain(scaled.take(_newest(scaled))), kernel)
+        return Gate(gp, threshold / scale)
+
+    def _theta(self, seen: Seen, kernel: str, role: object) -> Array:
+        content = hash((seen.vectors.tobytes(), seen.y.tobytes(), seen.extra.tobytes()))
+        known = self._known.get(role)
+        if known is not None and known[0] == content:
+            return known[1]
+        theta = fit(Prior(self._features.ordered, self._cube.dims), seen, kernel)
+        self._known[role] = content, theta
+        return theta
+
+    def _seen(self, sample: Sample, warp: WarpName) -> tuple[Seen, Warp]:
+        """Return what a process sees; every study's values are warped for themselves."""
+        z, extra = np.empty(len(sample.values)), np.empty(len(sample.values))
+        warps: dict[int, Warp] = {}
+        for study in np.unique(sample.study):
+            mine = sample.study == study
+            each = warps[int(study)] = Warp(sample.values[mine], warp)
+            z[mine] = each.z
+            values, errors = sample.values[mine], sample.errors[mine]
+            extra[mine] = ((each.values(values + errors) - each.values(values - errors)) / 2) ** 2
+        own = warps.get(0) or warps[min(warps)]
+        return self._as_seen(sample, z, extra), own
+
+    def _plain(self, sample: Sample) -> Seen:
+        return self._as_seen(sample, sample.values, np.zeros(len(sample.values)))
+
+    def _as_seen(self, sample: Sample, y: Array, extra: Array) -> Seen:
+        features = self._features
+        return Seen(features.owner, features.plain, sample.vectors, y, extra, sample.share)
+
+
+def _checkpoint(n: int) -> int:
+    """Return up to which of n values hyperparameters are fitted."""
+    at = min(n, _EACH)
+    while at >= _EACH and (after := int(at * _GROWTH) + 1) <= n:
+        at = after
+    return at
+
+
+def _telling(sample: Sample, most: int) -> NDArray[np.intp]:
+    """Return the rows from which to learn: all, or half of them the best, a quarter the newest.
+
+    The remaining quarter is spread evenly over the others.
+    """
+    n = len(sample.values)
+    if n <= most:
+        return np.arange(n)
+    chosen = np.zeros(n, dtype=np.bool_)
+    chosen[n - most // 4 :] = True
+    ranked = np.argsort(sample.values, kind="stable")
+    chosen[ranked[~chosen[ranked]][: most // 2]] = True
+    rest = np.flatnonzero(~chosen)
+    chosen[rest[np.linspace(0, len(rest) - 1, most - int(chosen.sum())).astype(int)]] = True
+    return np.flatnonzero(chosen)
+
+
+def _newest(sample: Sample) -> NDArray[np.intp]:
+    n = len(sample.values)
+    return np.arange(max(0, n - _MOST_FITTED), n)
