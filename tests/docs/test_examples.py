@@ -45,6 +45,7 @@ _NOT_RUN = re.compile(r"(make|pip|git clone|cd|uv|export|source|python3? -m venv
 _SLOW = {  # many commands, each a process of its own
     "README.md",
     "docs/architecture.md",
+    "docs/how-to/choose-an-algorithm.md",
     "docs/how-to/look-at-results.md",
     "docs/how-to/stop-resume-crash.md",
     "examples/digits/README.md",

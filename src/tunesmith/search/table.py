@@ -92,7 +92,7 @@ class Table:
             self._copy(known)
         for row, (old, new) in enumerate(zip(self._trials, trials, strict=False)):
             if old is not new:
-                if old.values != new.values:
+                if old.values is not new.values:
                     self._rows.units[row] = spec.space.encode(new.values)
                 self._rows.write(row, new, spec)
                 self._trials[row] = new

@@ -20,7 +20,7 @@ __all__ = ["Array", "Cube", "Mask", "keys_of"]
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
-_COUNTED = 4096  # a number with more values than this is as good as continuous
+_COUNTED = 4096  # a number with more values than this is climbed as if it were continuous
 _SAMPLE = 256
 
 
@@ -31,9 +31,10 @@ class Cube:
         d: How many coordinates it has.
         categorical: Which coordinates have no order, ``(d,)``.
         conditional: Which are not always active, ``(d,)``.
-        values: Where each coordinate's values have their places, rising; None where it is continuous.
+        values: Where each coordinate's values have their places, rising; None where it is
+            continuous, or of so many values that it is as good as that.
         counted: The coordinates of more than one value that can be counted.
-        free: The coordinates that are continuous.
+        free: The coordinates without `values`.
         dims: How many coordinates are active on average.
     """
 
@@ -53,6 +54,7 @@ class Cube:
         self._edges = [None if v is None else (v[1:] + v[:-1]) / 2 for v in self.values]
         self.counted = [i for i, v in enumerate(self.values) if v is not None and len(v) > 1]
         self.free = [i for i, v in enumerate(self.values) if v is None]
+        self._fine = [(i, parameters[i]) for i in self.free if parameters[i].size is not None]
         # Child, parent, and the places of the parent's values that activate it; parents come first.
         self._conditions: list[tuple[int, int, Array]] = []
         done: set[str] = set()
@@ -69,11 +71,18 @@ class Cube:
         self.dims = float(self.active(sample).sum(axis=1).mean())
 
     def snap(self, places: Array) -> Array:
-        """Return the points in whose cells ``places`` lie."""
+        """Return the points nearest to ``places``."""
         points: Array = np.clip(places, 0.0, 1.0)
         for i, (values, edges) in enumerate(zip(self.values, self._edges, strict=True)):
             if values is not None and edges is not None:
                 points[:, i] = values[np.searchsorted(edges, points[:, i])]
+        return points
+
+    def settle(self, places: Array) -> Array:
+        """Return the same with every coordinate in the place of a value, also where those are many."""
+        points = self.snap(places)
+        for i, p in self._fine:
+            points[:, i] = [p.to_unit(p.from_unit(u)) for u in points[:, i].tolist()]
         return points
 
     def active(self, points: Array) -> Mask:

@@ -1,21 +1,24 @@
 """What a study's trials, and those of earlier studies, tell a model."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.model import Earlier, History
+from tunesmith.model import Earlier, Objective, StudySpec
 from tunesmith.search.bayesian.cube import Array, Cube, Mask, keys_of
 from tunesmith.search.bayesian.features import Features
-from tunesmith.search.bayesian.surrogate import Sample
-from tunesmith.search.table import Rows, Table
+from tunesmith.search.bayesian.surrogate import Sample, checkpoint
+from tunesmith.search.table import Rows
 
-__all__ = ["Data", "read_data"]
+__all__ = ["Data", "Lesson", "read_data", "read_lesson"]
 
 _EARLIER = 100  # values that are taken from each earlier study
 _BILOG = 1.0
+_TINY = 1e-300
+_LARGEST = 1e300
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,29 +28,68 @@ class Data:
     Attributes:
         points: The points of this study that have a value, each once, ``(n, d)``; before there is
             one, those of earlier studies.
+        losses: Their objectives, ``(n, k)``; none without points of this study.
         feasible: Which of them keep every constraint, ``(n,)``.
         objectives: A sample for each objective, values of earlier studies before those of this one.
         constraints: A sample of each constraint's excess, None where it was never measured.
         running: 1 for points that failed and 0 for the others; None if none failed.
         pending: The points of open trials.
         keys: Of every point that was suggested.
+        ended: Of trials that ended, the failed ones too, with nan for what was not active, ``(m, d)``.
         own: How many trials of this study ended.
-        learnt: How many different points have a value, in earlier studies too.
+        learnt: How many different points have a value of every objective, in earlier studies too.
     """
 
     points: Array
+    losses: Array
     feasible: Mask
     objectives: Sequence[Sample]
     constraints: Sequence[Sample | None]
     running: Sample | None
     pending: Array
     keys: frozenset[bytes]
+    ended: Array
     own: int
     learnt: int
 
 
-def read_data(history: History, rows: Rows, cube: Cube, features: Features) -> Data:
-    """Return what the trials of ``history`` tell; ``rows`` are those trials."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Lesson:
+    """What an earlier study measured, placed in the cube of the study that learns.
+
+    Attributes:
+        points: Where, ``(n, d)``.
+        mask: Which coordinates it had, ``(n, d)``.
+        losses: Its objectives, turned so that smaller is better, ``(n, k)``.
+        errors: Their known standard errors, 0 where none is known, ``(n, k)``.
+        columns: Which column is which metric with which goal.
+    """
+
+    points: Array
+    mask: Mask
+    losses: Array
+    errors: Array
+    columns: Mapping[tuple[str, str], int]
+
+    def sample(self, objective: Objective, number: int, features: Features) -> Sample | None:
+        """Return what it says of an objective as study ``number``; None if that was none of its own."""
+        k = self.columns.get((objective.metric, objective.goal))
+        if k is None:
+            return None
+        n = len(self.points)
+        return Sample(
+            features(self.points, self.mask, number),
+            self.losses[:, k],
+            self.errors[:, k],
+            np.ones(n),
+            np.full(n, number, dtype=np.intp),
+        )
+
+
+def read_data(
+    spec: StudySpec, rows: Rows, cube: Cube, features: Features, lessons: Sequence[Lesson] = ()
+) -> Data:
+    """Return what the trials of a study tell, which are in ``rows``, and ``lessons`` of earlier ones."""
     every = np.where(np.isnan(rows.units), 0.5, rows.units)
     points = cube.snap(every) if len(every) else every
     mask = ~np.isnan(rows.units)
@@ -58,27 +100,33 @@ def read_data(history: History, rows: Rows, cube: Cube, features: Features) -> D
     good = ended[measured[ended]]
     firsts, group = _grouped([keys[i] for i in good])
     at = good[firsts]
-    counts = np.bincount(group, minlength=len(firsts)).astype(float)
+    counts: Array = np.bincount(group, minlength=len(firsts)).astype(np.float64)
     vectors = features(points[at], mask[at])
 
     def mean(values: Array) -> Array:
-        means: Array = np.bincount(group, values, len(firsts)) / counts
-        return means
+        # Divided before they are added: the sum of finite numbers may not be finite.
+        return cast("Array", np.bincount(group, values / counts[group], len(firsts)))
 
+    succeeded = {keys[i] for i in good}
+    failed = np.array([i for i in ended[~measured[ended]] if keys[i] not in succeeded], np.intp)
+    rank = np.empty(len(points), dtype=np.intp)
+    rank[ended] = np.arange(len(ended))
+    in_time = np.argsort(rank[np.concatenate([at, failed])])
+    failures = features(points[failed], mask[failed]), in_time
     objectives = []
-    earlier = [_of_earlier(e, k, cube, features) for k, e in enumerate(history.earlier, start=1)]
-    told = [samples for _, samples in earlier]
-    for k in range(rows.losses.shape[1]):
-        errors = np.nan_to_num(rows.errors[good, k], nan=0.0, posinf=0.0)
+    for k, objective in enumerate(spec.objectives):
+        errors = _known_errors(rows.errors[good, k])
+        largest = max(float(errors.max(initial=0.0)), _TINY)  # its square may not be finite
         own = Sample(
             vectors,
             mean(rows.losses[good, k]),
-            np.sqrt(mean(errors**2) / counts),
+            largest * np.sqrt(mean((errors / largest) ** 2) / counts),
             1.0 / counts,
             np.zeros(len(at), dtype=np.intp),
         )
-        metric = history.spec.objectives[k]
-        objectives.append(_joined([*(e[metric] for e in told if metric in e), own]))
+        own = _with_failures(own, *failures) if len(at) else own
+        told = [e.sample(objective, number, features) for number, e in enumerate(lessons, start=1)]
+        objectives.append(_joined([*(sample for sample in told if sample), own]))
     excesses = rows.excesses[good]
     constraints = []
     for k in range(rows.excesses.shape[1]):
@@ -86,7 +134,8 @@ def read_data(history: History, rows: Rows, cube: Cube, features: Features) -> D
         sample = None
         if len(finite):
             size = np.abs(excesses[finite, k])
-            scale = float(np.median(size[size > 0.0])) if (size > 0.0).any() else _BILOG
+            known = size[: checkpoint(len(size))]
+            scale = float(np.median(known[known > 0.0])) if (known > 0.0).any() else _BILOG
             values = np.sign(excesses[finite, k]) * np.log1p(size / scale)
             sample = _plain(features(points[good[finite]], mask[good[finite]]), values)
         constraints.append(sample)
@@ -95,19 +144,44 @@ def read_data(history: History, rows: Rows, cube: Cube, features: Features) -> D
     if broken.any():
         running = _plain(features(points[ended], mask[ended]), broken.astype(float))
     kept = np.bincount(group, (excesses <= 0.0).all(axis=1), len(firsts)) == counts
-    guides = [places for places, _ in earlier]
+    guides = [lesson.points for lesson in lessons]
     known = points[at] if len(at) or not guides else np.concatenate(guides)
     return Data(
         points=known,
+        losses=np.stack([mean(rows.losses[good, k]) for k in range(len(spec.objectives))], axis=1),
         feasible=kept if len(at) else np.ones(len(known), dtype=np.bool_),
         objectives=objectives,
         constraints=constraints,
         running=running,
         pending=points[rows.pending],
         keys=frozenset(keys),
+        ended=np.where(mask, points, np.nan)[ended],
         own=len(ended),
-        learnt=len(objectives[0].values),
+        learnt=min(len(s.values) for s in objectives) - (len(failed) if len(at) else 0),
     )
+
+
+def _with_failures(own: Sample, vectors: Array, order: NDArray[np.intp]) -> Sample:
+    """Return a sample that also says that points which failed are no good.
+
+    They get the worst value known, and an error of about the values' spread: enough to turn a
+    model away whose best values lie among them, not so much as to bend it around them.
+    """
+    n = len(vectors)
+    if not n:
+        return own
+    worst = float(own.values.max())
+    halves = own.values / 2  # the span of finite numbers may not be finite
+    quarters = np.quantile(halves, [0.25, 0.75])
+    spread = float(quarters[1] - quarters[0]) or float(np.ptp(halves)) / 2
+    both = Sample(
+        np.concatenate([own.vectors, vectors]),
+        np.concatenate([own.values, np.full(n, worst)]),
+        np.concatenate([own.errors, np.full(n, min(1.5 * spread, _LARGEST))]),
+        np.concatenate([own.share, np.ones(n)]),
+        np.zeros(len(own.values) + n, dtype=np.intp),
+    )
+    return both.take(order)
 
 
 def _grouped(keys: Sequence[bytes]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
@@ -130,18 +204,21 @@ def _joined(samples: Sequence[Sample]) -> Sample:
     return Sample(*(np.concatenate([getattr(s, name) for s in samples]) for name in columns))
 
 
-def _of_earlier(
-    earlier: Earlier, number: int, cube: Cube, features: Features
-) -> tuple[Array, dict[object, Sample]]:
-    """Return an earlier study's points, and what it says there, by objective.
+def _known_errors(errors: Array) -> Array:
+    """Return standard errors with 0 for those that are not known, or no numbers."""
+    return np.where(np.isfinite(errors), np.abs(errors), 0.0)
+
+
+def read_lesson(earlier: Earlier, cube: Cube) -> Lesson:
+    """Return what an earlier study has to teach.
 
     Its best half-hundred values and as many others are taken. Values of parameters that this study
     has too and that it can't have are as if they were not there.
     """
-    rows = Table().rows(History(earlier.spec, earlier.trials))
+    rows = Rows.empty(earlier.spec, len(earlier.trials))
+    for row, trial in enumerate(earlier.trials):
+        rows.write(row, trial, earlier.spec)
     good = np.flatnonzero(rows.ended & np.isfinite(rows.losses).all(axis=1))
-    if not len(good):
-        return np.empty((0, cube.d)), {}
     ranked = good[np.argsort(rows.losses[good, 0], kind="stable")]
     best, rest = ranked[: _EARLIER // 2], np.sort(ranked[_EARLIER // 2 :])
     spread = rest[np.linspace(0, len(rest) - 1, min(len(rest), _EARLIER // 2)).astype(int)]
@@ -151,19 +228,12 @@ def _of_earlier(
         values = earlier.trials[index].values
         for i, (name, parameter) in enumerate(cube.space.items()):
             if name in values and parameter.contains(values[name]):
-                places[row, i] = parameter.to_unit(values[name])
+                places[row, i] = parameter.to_unit(parameter.canonical(values[name]))
     mask = ~np.isnan(places)
-    points = cube.snap(np.where(mask, places, 0.5))
-    vectors = features(points, mask, number)
-    study = np.full(len(chosen), number, dtype=np.intp)
-    samples: dict[object, Sample] = {
-        objective: Sample(
-            vectors,
-            rows.losses[chosen, k],
-            np.nan_to_num(rows.errors[chosen, k], nan=0.0, posinf=0.0),
-            np.ones(len(chosen)),
-            study,
-        )
-        for k, objective in enumerate(earlier.spec.objectives)
-    }
-    return points, samples
+    return Lesson(
+        points=cube.snap(np.where(mask, places, 0.5)),
+        mask=mask,
+        losses=rows.losses[chosen],
+        errors=_known_errors(rows.errors[chosen]),
+        columns={(o.metric, o.goal): k for k, o in enumerate(earlier.spec.objectives)},
+    )

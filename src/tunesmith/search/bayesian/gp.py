@@ -7,10 +7,11 @@
     m       by generalised least squares: 1ᵀK⁻¹y / 1ᵀK⁻¹1
 
 Rasmussen and Williams (2006), chapter 2 and section 5.4. The prior of the length scales is that of
-Hvarfner et al. (2024): a log-normal whose location grows with √d, with its mode taken in ℓ, not in log ℓ.
+Hvarfner et al. (2024): a log-normal whose location grows with √d, with its mode taken in ℓ, not in log ℓ;
+and beside it exp(-1/(nℓ²)), without which a few noisy values are explained by tiny length scales.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass
 from typing import cast
@@ -24,7 +25,7 @@ from tunesmith.search.bayesian.cube import Array, Mask
 from tunesmith.search.bayesian.kernels import KERNELS
 from tunesmith.search.bayesian.trend import Trend
 
-__all__ = ["GaussianProcess", "Prior", "Seen", "fit"]
+__all__ = ["GaussianProcess", "Prior", "Seen", "fit", "negative_log_posterior"]
 
 _JITTER = 1e-8  # of σ²
 _LEAST = 1e-12  # of σ²: no variance is less
@@ -59,6 +60,7 @@ class Prior:
     Attributes:
         ordered: Which coordinates have a log-normal length scale, ``(d,)``; the others are categories.
         dims: How many coordinates count at once.
+        short: What stands against short length scales, over ℓ²: the density has a factor exp(-short/ℓ²).
         category: Of a category's log ℓ.
         trend: Of log τ².
         amplitude: Of log σ².
@@ -67,6 +69,7 @@ class Prior:
 
     ordered: Mask
     dims: float
+    short: float = 0.0
     category: tuple[float, float] = (0.7, 1.0)
     trend: tuple[float, float] = (-2.0, 1.5)
     amplitude: tuple[float, float] = (0.0, 1.0)
@@ -89,9 +92,10 @@ class Prior:
         scales = theta[:-3]
         location = np.sqrt(2.0) + 0.5 * np.log(self.dims)
         far = (scales - location) / 3.0
+        short = self.short * np.exp(-2.0 * scales)
         near = (scales - self.category[0]) / self.category[1]
-        value = np.where(self.ordered, 1.5 * far**2 + scales, 0.5 * near**2).sum()
-        slope = np.where(self.ordered, far + 1.0, near / self.category[1])
+        value = np.where(self.ordered, 1.5 * far**2 + scales + short, 0.5 * near**2).sum()
+        slope = np.where(self.ordered, far + 1.0 - 2.0 * short, near / self.category[1])
         normals = np.array([self.trend, self.amplitude, self.noise])
         rest = (theta[-3:] - normals[:, 0]) / normals[:, 1]
         gradient = np.concatenate([slope, rest / normals[:, 1]])
@@ -178,6 +182,11 @@ class GaussianProcess:
         half = _half_solve(self._root, cross.T)
         return self.mean + cross @ self._alpha, self._sd(waves, half)
 
+    def means(self, vectors: Array) -> Array:
+        """Return the means alone, which cost much less."""
+        cross = self._covariance(vectors * self.inverse, self.trend(vectors))
+        return self.mean + cross @ self._alpha
+
     def _sd(self, waves: Array, half: Array) -> Array:
         before = self.amplitude + self.tau * np.einsum("ij,ij->i", waves, waves)
         variance = before - np.einsum("ij,ij->j", half, half)
@@ -211,6 +220,21 @@ class GaussianProcess:
 
 def fit(prior: Prior, seen: Seen, kernel: str, iterations: int = 60) -> Array:
     """Return the theta of greatest posterior density that L-BFGS-B finds from the prior's start."""
+    result = minimize(
+        negative_log_posterior(prior, seen, kernel),
+        prior.start(),
+        jac=True,
+        method="L-BFGS-B",
+        bounds=prior.bounds(),
+        options={"maxiter": iterations, "ftol": 1e-6, "gtol": 1e-4},
+    )
+    return cast("Array", result.x)
+
+
+def negative_log_posterior(
+    prior: Prior, seen: Seen, kernel: str
+) -> Callable[[Array], tuple[float, Array]]:
+    """Return the function of theta that a fit minimises, up to a constant, with its gradient."""
     shape = KERNELS[kernel]
     d = len(prior.ordered)
     n = len(seen.y)
@@ -245,15 +269,7 @@ def fit(prior: Prior, seen: Seen, kernel: str, iterations: int = 60) -> Array:
         gradient[:d] -= 2.0 * np.bincount(seen.owner, by_column, d)
         return value, gradient
 
-    result = minimize(
-        negative,
-        prior.start(),
-        jac=True,
-        method="L-BFGS-B",
-        bounds=prior.bounds(),
-        options={"maxiter": iterations, "ftol": 1e-6, "gtol": 1e-4},
-    )
-    return cast("Array", result.x)
+    return negative
 
 
 def _squared(a: Array, b: Array) -> Array:
@@ -270,7 +286,7 @@ def _cholesky(k: Array) -> Array:
     more: Sequence[float] = (0.0, *(10.0**power for power in range(-10, 1)))
     for part in more:
         root, failed = lapack.dpotrf(k + part * scale * np.eye(len(k)), lower=1, clean=1)
-        if not failed:
+        if not failed and np.isfinite(root[-1]).all():  # not every LAPACK fails on nan
             return cast("Array", root)
     msg = "A covariance has no root: it is not finite."
     raise FloatingPointError(msg)

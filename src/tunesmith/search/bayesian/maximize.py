@@ -67,7 +67,7 @@ class Maximizer:
             anchors: Points around which it is worth looking, ``(a, d)``.
             taken: Keys of points that are not to be returned.
             rng: What draws the points.
-            held: A coordinate that has to stay where it is told to be.
+            held: A counted coordinate that has to be active and stay where it is told to be.
 
         Returns:
             None if every point that was looked at is taken.
@@ -80,10 +80,8 @@ class Maximizer:
             first = len(places) - _AROUND * len(anchors)
             if held is not None:
                 places[:, held[0]] = held[1]
-            points = cube.snap(places)
-        values, _ = self._scored(points, score, taken)
-        if held is not None and self._all is not None:
-            values = np.where(np.abs(points[:, held[0]] - held[1]) < 1e-9, values, -np.inf)
+            points = cube.settle(places)
+        values = self._scored(points, score, taken, held)
         if self._all is not None:
             top = np.array([int(np.argmax(values))])
         else:
@@ -96,18 +94,29 @@ class Maximizer:
         points, values = points[top].copy(), values[top].copy()
         if self._all is None:
             for steps in _CLIMBS:
-                if slopes is not None:
+                if slopes is None:
+                    self._stroll(points, values, score, taken, rng, held=held)
+                else:
                     self._climb(points, values, score, slopes, taken, held=held, steps=steps)
                 if not self._change(points, values, score, taken, held):
                     break
         best = int(np.argmax(values))
         return Found(points[best], float(values[best]))
 
-    def _scored(self, points: Array, score: Score, taken: Collection[bytes]) -> tuple[Array, Mask]:
+    def _scored(
+        self,
+        points: Array,
+        score: Score,
+        taken: Collection[bytes],
+        held: tuple[int, float] | None,
+    ) -> Array:
+        """Return scores; of points that may not be returned, minus infinity."""
         mask = self._cube.active(points)
         values = score(points, mask)
-        free = [key not in taken for key in keys_of(points, mask)]
-        return np.where(free, values, -np.inf), mask
+        allowed: Mask = np.array([key not in taken for key in keys_of(points, mask)])
+        if held is not None:
+            allowed &= mask[:, held[0]] & (np.abs(points[:, held[0]] - held[1]) < 1e-9)
+        return np.where(allowed, values, -np.inf)
 
     def _everywhere(self, rng: np.random.Generator) -> Array:
         d = self._cube.d
@@ -138,6 +147,26 @@ class Maximizer:
             near.append(np.where(change, np.clip(moved, 0.0, 1.0), anchor))
         return near
 
+    def _stroll(
+        self,
+        points: Array,
+        values: Array,
+        score: Score,
+        taken: Collection[bytes],
+        rng: np.random.Generator,
+        *,
+        held: tuple[int, float] | None,
+    ) -> None:
+        """Look around each point where there is no slope to climb; keep what is gained."""
+        for i, places in enumerate(self._around(points, rng)):
+            if held is not None:
+                places[:, held[0]] = held[1]
+            near = self._cube.settle(places)
+            found = self._scored(near, score, taken, held)
+            best = int(np.argmax(found))
+            if found[best] > values[i]:
+                points[i], values[i] = near[best], found[best]
+
     def _climb(
         self,
         points: Array,
@@ -161,20 +190,18 @@ class Maximizer:
             value, gradient = slopes(at, mask)
             return -float(value.sum()), -gradient.ravel()
 
-        bounds = [(0.0, 1.0)] * len(free)
-        if held is not None and held[0] in free:
-            bounds[free.index(held[0])] = (held[1], held[1])
         result = minimize(
             negative,
             points[:, free].ravel(),
             jac=True,
             method="L-BFGS-B",
-            bounds=bounds * len(points),
+            bounds=[(0.0, 1.0)] * (len(free) * len(points)),
             options={"maxiter": steps, "maxfun": 2 * steps},
         )
         ends = points.copy()
         ends[:, free] = result.x.reshape(len(points), -1)
-        found, _ = self._scored(ends, score, taken)
+        ends = self._cube.settle(ends)
+        found = self._scored(ends, score, taken, held)
         gained = found > values
         points[gained], values[gained] = ends[gained], found[gained]
 
@@ -200,7 +227,7 @@ class Maximizer:
                         rows.append(row)
                         origins.append(origin)
             changed, origin_of = np.array(rows), np.array(origins)
-            found, _ = self._scored(changed, score, taken)
+            found = self._scored(changed, score, taken, held)
             gained = False
             for origin in range(len(points)):
                 mine = np.flatnonzero(origin_of == origin)

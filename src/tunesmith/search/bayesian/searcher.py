@@ -17,6 +17,7 @@ the best trial's: a model that has seen a category in bad company only would nev
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +30,7 @@ from tunesmith.search.bayesian.acquisition import (
     probability_of_improvement,
 )
 from tunesmith.search.bayesian.cube import Array, Cube, Mask, keys_of
-from tunesmith.search.bayesian.data import Data, read_data
+from tunesmith.search.bayesian.data import Data, read_data, read_lesson
 from tunesmith.search.bayesian.features import Features
 from tunesmith.search.bayesian.gp import GaussianProcess
 from tunesmith.search.bayesian.kernels import KERNELS
@@ -58,7 +59,14 @@ _LEAST = 3  # values without which there is no model
 _SWAP = 0.12
 _TRUST = 10.0  # a prior's weight is this over the number of trials that ended (πBO's β)
 _PROBES = 64
+_EVEN = np.log(0.5)
+_PROMISING = 200
+_NEAR = 0.02  # of the cube's side
+_CROWD = 20.0
 _DRAWS = 200
+
+
+_ONE_AT_A_TIME = Lock()  # the limit holds for the process, and must be lifted by whoever set it
 
 
 @cache
@@ -113,10 +121,11 @@ class Bayesian:
         tools = self._tools
         if tools is None or tools.history is not history:
             tools = self._tools = _Tools(history)
-        data = read_data(history, self._table.rows(history), tools.cube, tools.features)
+        rows = self._table.rows(history)
+        data = read_data(history.spec, rows, tools.cube, tools.features, tools.lessons)
         step = _Step(self, tools, data, history, rng)
         suggestions: list[Suggestion] = []
-        with _threads().limit(limits=1):
+        with _ONE_AT_A_TIME, _threads().limit(limits=1):
             while len(suggestions) < count:
                 suggestion = step.next(len(history.trials) + len(suggestions))
                 if suggestion is None:
@@ -140,9 +149,11 @@ class _Tools:
     def __init__(self, history: History) -> None:
         self.history = history
         self.cube = Cube(history.spec.space)
-        names = list(history.spec.space)
-        missing = np.array([any(n not in e.spec.space for e in history.earlier) for n in names])
-        self.features = Features(self.cube, 1 + len(history.earlier), missing)
+        self.lessons = [read_lesson(earlier, self.cube) for earlier in history.earlier]
+        missing = np.zeros(self.cube.d, dtype=np.bool_)
+        for lesson in self.lessons:
+            missing |= ~lesson.mask.all(axis=0)
+        self.features = Features(self.cube, 1 + len(self.lessons), missing)
         self.fits = Fits(self.cube, self.features)
         self.maximizer = Maximizer(self.cube)
 
@@ -179,6 +190,9 @@ class _Step:
         self._taken = set(data.keys)
         self._gates: list[Gate] | None = None
         self._surrogates: dict[WarpName, list[Surrogate]] = {}
+        self._means: dict[WarpName, Array] = {}
+        rows = _promising(data)
+        self._points, self._feasible = data.points[rows], data.feasible[rows]
 
     def next(self, position: int) -> Suggestion | None:
         """Return the suggestion at ``position`` of the study; None if nothing is left."""
@@ -204,7 +218,7 @@ class _Step:
                 place = np.array([p.sample_unit(self._rng) for p in parameters])
             else:
                 place = sequence.point(position + further)
-            point = self._cube.snap(place[None])
+            point = self._cube.settle(place[None])
             if keys_of(point, self._cube.active(point))[0] not in self._taken:
                 return Suggestion(self._cube.decode(point[0]), "prior draw" if guided else "sobol")
         return None
@@ -223,10 +237,13 @@ class _Step:
         surrogates = self._models(warp)
         pending = self._vectors(np.array(self._pending).reshape(-1, self._cube.d))
         processes = [s.gp.with_pending(pending) for s in surrogates]
-        means, _ = surrogates[0].gp.posterior(self._vectors(self._data.points))
-        scoring = self._scoring(surrogates, processes, means)
-        order = self._ranking(means)
-        anchors = self._data.points[order[:_ANCHORS]]
+        if warp not in self._means:
+            self._means[warp] = surrogates[0].gp.means(self._vectors(self._points))
+        means = self._means[warp]
+        scoring = self._scoring(surrogates, processes, means, pending)
+        # From the best on: those that keep the constraints come first.
+        order = np.lexsort((means, ~self._feasible))
+        anchors = self._points[order[:_ANCHORS]]
         held = self._held(anchors[0])
         found = self._tools.maximizer.best(
             scoring.score, scoring.slopes, anchors, self._taken, self._rng, held=held
@@ -270,11 +287,15 @@ class _Step:
         return self._gates
 
     def _scoring(
-        self, surrogates: list[Surrogate], processes: list[GaussianProcess], means: Array
+        self,
+        surrogates: list[Surrogate],
+        processes: list[GaussianProcess],
+        means: Array,
+        pending: Array,
     ) -> _Scoring:
         gates = self._all_gates()
         prior = self._prior_weight(surrogates[0])
-        base = self._base(surrogates, processes, means)
+        base = self._base(surrogates, processes, means, pending)
         features = self._tools.features
 
         def score(points: Array, mask: Mask) -> Array:
@@ -282,6 +303,9 @@ class _Step:
             value = base.score(points, mask) if base else np.zeros(len(points))
             for gate in gates:
                 value = value + gate.log_probability(vectors)
+            if len(pending):  # not a second worker where one is already
+                gap = np.sqrt(((vectors[:, None] - pending) ** 2).sum(axis=2).min(axis=1))
+                value = value - _CROWD * np.maximum(1.0 - gap / _NEAR, 0.0)
             if prior:
                 value = value + prior * self._log_prior(points, mask)
             return value
@@ -305,43 +329,56 @@ class _Step:
         return _Scoring(name, score, slopes if smooth else None)
 
     def _base(
-        self, surrogates: list[Surrogate], processes: list[GaussianProcess], means: Array
+        self,
+        surrogates: list[Surrogate],
+        processes: list[GaussianProcess],
+        means: Array,
+        pending: Array,
     ) -> _Scoring | None:
-        """Return how objectives are scored; None while no trial keeps the constraints."""
-        data, features = self._data, self._tools.features
-        kept = data.feasible
-        if not kept.any() and data.constraints and data.own:
+        """Return how objectives are scored; None while no trial keeps the constraints.
+
+        What pending trials are expected to reach counts as reached: there is no improving on the
+        incumbent where one of them will have done so already.
+        """
+        features, kept = self._tools.features, self._feasible
+        if not kept.any() and any(sample is not None for sample in self._data.constraints):
             return None
+        likely = pending
+        for gate in self._all_gates():
+            likely = likely[gate.log_probability(likely) > _EVEN] if len(likely) else likely
         if len(surrogates) > 1:
-            return self._by_hypervolume(surrogates, processes)
+            return self._by_hypervolume(surrogates, processes, likely)
         if self._acquisition == "thompson":
             return self._by_path(processes[0])
         gp = processes[0]
         best = float((means[kept] if kept.any() else means).min())
-
-        def value_of(mean: Array, sd: Array) -> tuple[Array, Array, Array]:
-            if self._acquisition == "ucb":
-                return confidence_bound(mean, sd, self._beta)
-            if self._acquisition == "pi":
-                return probability_of_improvement(mean, sd, best)
-            return expected_improvement(mean, sd, best)
+        if len(likely):
+            best = min(best, float(surrogates[0].gp.means(likely).min()))
 
         def score(points: Array, mask: Mask) -> Array:
-            return value_of(*gp.posterior(features(points, mask)))[0]
+            return self._worth(*gp.posterior(features(points, mask)), best)[0]
 
         def slopes(points: Array, mask: Mask) -> tuple[Array, Array]:
             mean, sd, d_mean, d_sd = gp.slopes(features(points, mask))
-            value, by_mean, by_sd = value_of(mean, sd)
+            value, by_mean, by_sd = self._worth(mean, sd, best)
             return value, by_mean[:, None] * d_mean + by_sd[:, None] * d_sd
 
         return _Scoring(_ACQUISITIONS[self._acquisition], score, slopes)
 
+    def _worth(self, mean: Array, sd: Array, best: float) -> tuple[Array, Array, Array]:
+        if self._acquisition == "ucb":
+            return confidence_bound(mean, sd, self._beta)
+        if self._acquisition == "pi":
+            return probability_of_improvement(mean, sd, best)
+        return expected_improvement(mean, sd, best)
+
     def _by_hypervolume(
-        self, surrogates: list[Surrogate], processes: list[GaussianProcess]
+        self, surrogates: list[Surrogate], processes: list[GaussianProcess], likely: Array
     ) -> _Scoring:
-        features, kept = self._tools.features, self._data.feasible
-        seen = self._vectors(self._data.points[kept] if kept.any() else self._data.points)
-        values = np.stack([s.gp.posterior(seen)[0] for s in surrogates], 1)
+        features, kept = self._tools.features, self._feasible
+        seen = self._vectors(self._points[kept] if kept.any() else self._points)
+        reached = np.concatenate([seen, likely])
+        values = np.stack([s.gp.means(reached) for s in surrogates], 1)
         improvement = HypervolumeImprovement(values, self._rng)
 
         def score(points: Array, mask: Mask) -> Array:
@@ -387,10 +424,6 @@ class _Step:
                 total += np.where(mask[:, i], parameter.log_density(points[:, i]), 0.0)
         return total
 
-    def _ranking(self, means: Array) -> NDArray[np.intp]:
-        """Return the points seen from the best on: those that keep the constraints come first."""
-        return np.lexsort((means, ~self._data.feasible))
-
     def _held(self, best: Array) -> tuple[int, float] | None:
         """Return a category to try whatever the model thinks of it, rarely tried ones first."""
         cube = self._cube
@@ -404,8 +437,10 @@ class _Step:
         ]
         if not others or self._rng.random() >= _SWAP:
             return None
-        points = self._data.points
-        tried = [int((np.abs(points[:, i] - value) < 1e-9).sum()) for i, value in others]
+        pending = np.array(self._pending).reshape(-1, cube.d)
+        now = np.where(cube.active(pending), pending, np.nan)
+        places = np.concatenate([self._data.ended, now])
+        tried = [int((np.abs(places[:, i] - value) < 1e-9).sum()) for i, value in others]
         shuffled = [int(k) for k in self._rng.permutation(len(others))]
         return others[min(shuffled, key=tried.__getitem__)]
 
@@ -425,3 +460,16 @@ class _Step:
         log_p = sum(float(gate.log_probability(vectors)[0]) for gate in gates)
         feasible = float(np.exp(log_p)) if gates else None
         return Explanation("bayesian", predictions, name, value, feasible, note)
+
+
+def _promising(data: Data) -> NDArray[np.intp]:
+    """Return the points among which the best are sought: of each objective the best, and the newest."""
+    n, objectives = len(data.points), len(data.objectives)
+    if n <= 2 * _PROMISING:
+        return np.arange(n)
+    chosen = np.zeros(n, dtype=np.bool_)
+    chosen[n - _PROMISING :] = True
+    for losses in data.losses.T:
+        order = np.lexsort((losses, ~data.feasible))
+        chosen[order[: _PROMISING // objectives]] = True
+    return np.flatnonzero(chosen)

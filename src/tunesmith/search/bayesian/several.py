@@ -16,7 +16,7 @@ __all__ = ["HypervolumeImprovement"]
 
 _DIRECTIONS = 64
 _DRAWS = 16
-_MARGIN = 0.1  # of the front's extent, by which the reference point lies beyond its worst values
+_MARGIN = 0.1  # of the front's extent, by which the reference lies beyond the worst values
 
 
 class HypervolumeImprovement:
@@ -32,7 +32,7 @@ class HypervolumeImprovement:
         front = values[fronts(values) == 0]
         low, high = front.min(axis=0), front.max(axis=0)
         extent = np.where(high > low, high - low, 1.0)
-        self._reference = high + _MARGIN * extent
+        self._reference = values.max(axis=0) + _MARGIN * extent
         directions = np.abs(rng.standard_normal((_DIRECTIONS, k))) + 1e-9
         self._inverse = 1.0 / (directions / np.linalg.norm(directions, axis=1, keepdims=True))
         self._inverse /= extent  # every objective counts by the extent of its front

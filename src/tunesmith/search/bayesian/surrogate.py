@@ -16,12 +16,13 @@ from tunesmith.search.bayesian.features import Features
 from tunesmith.search.bayesian.gp import GaussianProcess, Prior, Seen, fit
 from tunesmith.search.bayesian.warp import Warp, WarpName
 
-__all__ = ["Fits", "Gate", "Sample", "Surrogate"]
+__all__ = ["Fits", "Gate", "Sample", "Surrogate", "checkpoint"]
 
 _EACH = 40  # up to so many values, every one moves the fit on
 _GROWTH = 1.05
 _MOST = 400
 _MOST_FITTED = 200
+_UNKNOWN = 1e3  # of the values' deviation: with such an error, a value says nothing
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,8 +64,9 @@ class Surrogate:
     def in_units(self, mean: float, sd: float) -> tuple[float, float]:
         """Return mean and deviation of what will be measured, as a loss."""
         sd = float(np.hypot(sd, np.sqrt(self.gp.noise)))
-        low, middle, high = self.warp.losses(np.array([mean - sd, mean, mean + sd]))
-        return float(middle), float(high - low) / 2
+        # What lies beyond all floats is taken for the greatest of them.
+        low, middle, high = np.nan_to_num(self.warp.losses(np.array([mean - sd, mean, mean + sd])))
+        return float(middle), float(high / 2 - low / 2)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,9 +101,8 @@ class Fits:
 
     def surrogate(self, sample: Sample, warp: WarpName, kernel: str, role: str) -> Surrogate:
         """Return the surrogate of a metric; ``role`` names what for."""
-        if len(sample.values) > _MOST:  # earlier studies have had their say
-            sample = sample.take(np.flatnonzero(sample.study == sample.study[-1]))
-        first = sample.take(np.arange(_checkpoint(len(sample.values))))
+        sample = _thinned(sample)
+        first = sample.take(np.arange(checkpoint(len(sample.values))))
         first = first.take(_telling(first, _MOST_FITTED))
         theta = self._theta(self._seen(first, warp)[0], kernel, (role, warp, kernel))
         seen, own = self._seen(sample.take(_telling(sample, _MOST)), warp)
@@ -109,22 +110,26 @@ class Fits:
 
     def gate(self, sample: Sample, threshold: float, kernel: str, role: str) -> Gate:
         """Return the gate for values that are taken as they are, up to their spread."""
-        spread = float(sample.values.std())
-        scale = spread if spread > 0.0 else max(float(np.abs(sample.values).max()), 1.0)
+        # Like hyperparameters, the scale depends on the first values only.
+        known = sample.values[: checkpoint(len(sample.values))]
+        spread = float(known.std())
+        scale = spread if spread > 0.0 else max(float(np.abs(known).max()), 1.0)
         scaled = Sample(
             sample.vectors, sample.values / scale, sample.errors, sample.share, sample.study
         )
-        first = scaled.take(np.arange(_checkpoint(len(scaled.values))))
-        theta = self._theta(self._plain(first.take(_newest(first))), kernel, (role, kernel))
-        gp = GaussianProcess(theta, self._plain(scaled.take(_newest(scaled))), kernel)
-        return Gate(gp, threshold / scale)
+        over = threshold / scale
+        first = scaled.take(np.arange(len(known)))
+        theta = self._theta(self._plain(first.take(_warning(first, over))), kernel, (role, kernel))
+        gp = GaussianProcess(theta, self._plain(scaled.take(_warning(scaled, over))), kernel)
+        return Gate(gp, over)
 
     def _theta(self, seen: Seen, kernel: str, role: object) -> Array:
-        content = hash((seen.vectors.tobytes(), seen.y.tobytes(), seen.extra.tobytes()))
+        parts = (seen.vectors, seen.y, seen.extra, seen.share)
+        content = hash(tuple(part.tobytes() for part in parts))
         known = self._known.get(role)
         if known is not None and known[0] == content:
             return known[1]
-        theta = fit(Prior(self._features.ordered, self._cube.dims), seen, kernel)
+        theta = fit(Prior(self._features.ordered, self._cube.dims, 1.0 / len(seen.y)), seen, kernel)
         self._known[role] = content, theta
         return theta
 
@@ -137,7 +142,9 @@ class Fits:
             each = warps[int(study)] = Warp(sample.values[mine], warp)
             z[mine] = each.z
             values, errors = sample.values[mine], sample.errors[mine]
-            extra[mine] = ((each.values(values + errors) - each.values(values - errors)) / 2) ** 2
+            with np.errstate(over="ignore"):
+                error = (each.values(values + errors) - each.values(values - errors)) / 2
+            extra[mine] = np.minimum(error, _UNKNOWN) ** 2
         own = warps.get(0) or warps[min(warps)]
         return self._as_seen(sample, z, extra), own
 
@@ -149,7 +156,7 @@ class Fits:
         return Seen(features.owner, features.plain, sample.vectors, y, extra, sample.share)
 
 
-def _checkpoint(n: int) -> int:
+def checkpoint(n: int) -> int:
     """Return up to which of n values hyperparameters are fitted."""
     at = min(n, _EACH)
     while at >= _EACH and (after := int(at * _GROWTH) + 1) <= n:
@@ -174,6 +181,21 @@ def _telling(sample: Sample, most: int) -> NDArray[np.intp]:
     return np.flatnonzero(chosen)
 
 
-def _newest(sample: Sample) -> NDArray[np.intp]:
+def _warning(sample: Sample, threshold: float) -> NDArray[np.intp]:
+    """Return the rows from which a gate learns: the newest, and the newest that were too high."""
     n = len(sample.values)
-    return np.arange(max(0, n - _MOST_FITTED), n)
+    rows = np.arange(n)
+    high = rows[sample.values > threshold][-_MOST_FITTED // 2 :]
+    return np.union1d(high, rows[max(0, n - _MOST_FITTED) :])
+
+
+def _thinned(sample: Sample) -> Sample:
+    """Return a sample in which earlier studies leave this one its room."""
+    n = len(sample.values)
+    if n <= _MOST:
+        return sample
+    own = np.flatnonzero(sample.study == 0)
+    earlier = np.flatnonzero(sample.study > 0)
+    room = min(len(earlier), max(_MOST - len(own), 0))
+    some = earlier[np.linspace(0, len(earlier) - 1, room).astype(int)]
+    return sample.take(np.concatenate([some, own]))
