@@ -187,24 +187,34 @@ def crashing(values: Values) -> bool:
     return bool(x0 > 0.5 and x1 > 0.5)
 
 
-@pytest.mark.parametrize(
-    "broken",
-    [TrialState.FAILED, TrialState.INFEASIBLE, {"loss": float("nan")}],
-    ids=["failed", "infeasible", "nan"],
-)
-def test_a_quarter_of_the_space_that_crashes_is_avoided(broken: Outcome) -> None:
+def bowl_beside_crashes(broken: Outcome) -> Program:
+    return lambda v: broken if crashing(v) else {"loss": float(((place(v) - 0.45) ** 2).sum())}
+
+
+def test_a_quarter_of_the_space_that_crashes_is_avoided() -> None:
     shares = []
     for seed in SEEDS:
-        trials = run(
-            spec_of(CUBE3, seed=seed),
-            lambda v: broken if crashing(v) else {"loss": float(((place(v) - 0.45) ** 2).sum())},
-            50,
-        )
+        trials = run(spec_of(CUBE3, seed=seed), bowl_beside_crashes(TrialState.FAILED), 50)
         shares.append(np.mean([crashing(t.values) for t in trials[30:]]))
         assert any(crashing(t.values) for t in trials[:30])
         assert best([t for t in trials if not crashing(t.values)]) < 1e-4
 
     assert np.mean(shares) < 0.25 / 3
+
+
+@pytest.mark.parametrize(
+    "broken", [TrialState.INFEASIBLE, {"loss": float("nan")}], ids=["infeasible", "nan"]
+)
+def test_infeasible_trials_and_losses_that_are_no_numbers_are_avoided_alike(
+    broken: Outcome,
+) -> None:
+    spec = spec_of(CUBE3, seed=1)
+
+    trials = run(spec, bowl_beside_crashes(broken), 25)
+
+    failing = run(spec, bowl_beside_crashes(TrialState.FAILED), 25)
+    assert [t.values for t in trials] == [t.values for t in failing]
+    assert sum(crashing(t.values) for t in trials) > 0
 
 
 def test_a_best_point_on_the_very_edge_of_what_crashes_is_found() -> None:
@@ -473,7 +483,7 @@ def test_the_front_of_two_objectives_dominates_more_than_random_search_s() -> No
     missing, missing_by_chance = (
         np.array([whole - volume(seed, new()) for seed in range(3)]) for new in (Bayesian, Random)
     )
-    assert missing.mean() < 0.5 * missing_by_chance.mean()
+    assert (missing < 0.35 * missing_by_chance).all()
 
 
 def test_the_front_reaches_both_ends() -> None:
@@ -483,8 +493,8 @@ def test_the_front_reaches_both_ends() -> None:
     front = Front.of(run(spec, two_bowls, 40), spec)
 
     # From the one bowl's bottom to the other's, each objective goes from 0 to 0.72.
-    assert min(t.metrics["a"] for t in front.trials) < 0.08
-    assert min(t.metrics["b"] for t in front.trials) < 0.08
+    assert min(t.metrics["a"] for t in front.trials) < 0.03
+    assert min(t.metrics["b"] for t in front.trials) < 0.03
     assert len(front.trials) > 12
 
 

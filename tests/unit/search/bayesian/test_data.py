@@ -139,7 +139,8 @@ def test_points_that_failed_count_as_the_worst_known_with_a_large_error() -> Non
     (sample,) = data.objectives
     np.testing.assert_allclose(sample.vectors[:, 0], [0.1, 0.2, 0.4])
     assert sample.values.tolist() == [1.0, 5.0, 5.0]
-    assert sample.errors.tolist() == [0.0, 2.0, 0.0]  # the deviation of 1 and 5
+    # Three quarters of what lies between the quartiles of 1 and 5.
+    assert sample.errors.tolist() == [0.0, 1.5, 0.0]
     assert data.learnt == 2
 
 
