@@ -16,7 +16,7 @@ the best trial's: a model that has seen a category in bad company only would nev
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
 from threading import Lock
 
 import numpy as np
@@ -40,13 +40,12 @@ from tunesmith.search.bayesian.several import HypervolumeImprovement
 from tunesmith.search.bayesian.surrogate import Fits, Gate, Surrogate
 from tunesmith.search.bayesian.warp import WARPS, WarpName
 from tunesmith.search.fresh import fresh_points
-from tunesmith.search.sequence import SobolSequence
+from tunesmith.search.sequence import sobol_sequence
 from tunesmith.search.settings import check_choice, check_positive, check_whole
 from tunesmith.search.table import Table
 
 __all__ = ["Bayesian"]
 
-_sequence = lru_cache(maxsize=8)(SobolSequence)
 
 _ACQUISITIONS = {
     "ei": "log expected improvement",
@@ -210,7 +209,7 @@ class _Step:
 
     def _by_design(self, position: int) -> Suggestion | None:
         """Return the next point of the start design that was not tried."""
-        sequence = _sequence(self._cube.d, self._spec.seed)
+        sequence = sobol_sequence(self._cube.d, self._spec.seed)
         guided = bool(self._spec.space.priors) and position % 2 == 1
         for further in range(_DRAWS):
             if guided:
