@@ -5,10 +5,10 @@ from itertools import islice
 
 import numpy as np
 
-from tunesmith.model import History
+from tunesmith.model import History, Suggestion
 from tunesmith.space import Value
 
-__all__ = ["fresh_points"]
+__all__ = ["along", "fresh_points"]
 
 _ENUMERABLE = 20_000  # points that are listed rather than drawn until a new one turns up
 _DRAWS = 200
@@ -56,3 +56,30 @@ def fresh_points(
         yield from listed
     else:
         yield from islice(left, size)
+
+
+def along(
+    point: Callable[[int], np.ndarray],
+    history: History,
+    count: int,
+    rng: np.random.Generator,
+    *,
+    origin: str,
+) -> list[Suggestion]:
+    """Return the next ``count`` points of a sequence, fewer if the space has no more.
+
+    Args:
+        point: Gives the sequence's place ``(d,)`` at an index; trial ``n`` has index ``n - 1``.
+        history: The trials so far.
+        count: How many are wanted.
+        rng: What draws points where the sequence hits only what was tried.
+        origin: What the suggestions say they come from.
+    """
+    first = len(history.trials)
+
+    def propose(index: int) -> Mapping[str, Value]:
+        return history.spec.space.decode(point(first + index))
+
+    return [
+        Suggestion(values, origin) for values in islice(fresh_points(history, propose, rng), count)
+    ]

@@ -9,16 +9,14 @@ leading one by a random permutation (Owen 2017, "A randomized Halton algorithm i
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
-from itertools import islice
 
 import numpy as np
 
 from tunesmith.model import History, StudySpec, Suggestion
 from tunesmith.search.columns import Vector
-from tunesmith.search.fresh import fresh_points
-from tunesmith.space import Value
+from tunesmith.search.fresh import along
 
 __all__ = ["MOST_DIMENSIONS", "Halton", "HaltonSequence"]
 
@@ -41,15 +39,8 @@ class Halton:
         self, history: History, count: int, rng: np.random.Generator
     ) -> Sequence[Suggestion]:
         """Return the next ``count`` points of the sequence, fewer if the space has no more."""
-        space = history.spec.space
-        sequence = _sequence(len(space), history.spec.seed)
-        first = len(history.trials)
-
-        def propose(index: int) -> Mapping[str, Value]:
-            return space.decode(sequence.point(first + index))
-
-        points = fresh_points(history, propose, rng)
-        return [Suggestion(point, "halton") for point in islice(points, count)]
+        sequence = _sequence(len(history.spec.space), history.spec.seed)
+        return along(sequence.point, history, count, rng, origin="halton")
 
 
 class HaltonSequence:

@@ -1,14 +1,12 @@
 """Sobol search: the points of a scrambled Sobol' sequence in turn."""
 
-from collections.abc import Mapping, Sequence
-from itertools import islice
+from collections.abc import Sequence
 
 import numpy as np
 
 from tunesmith.model import History, StudySpec, Suggestion
-from tunesmith.search.fresh import fresh_points
+from tunesmith.search.fresh import along
 from tunesmith.search.sequence import sobol_sequence
-from tunesmith.space import Value
 
 __all__ = ["Sobol"]
 
@@ -26,12 +24,5 @@ class Sobol:
         self, history: History, count: int, rng: np.random.Generator
     ) -> Sequence[Suggestion]:
         """Return the next ``count`` points of the sequence, fewer if the space has no more."""
-        space = history.spec.space
-        sequence = sobol_sequence(len(space), history.spec.seed)
-        first = len(history.trials)
-
-        def propose(index: int) -> Mapping[str, Value]:
-            return space.decode(sequence.point(first + index))
-
-        points = fresh_points(history, propose, rng)
-        return [Suggestion(point, "sobol") for point in islice(points, count)]
+        sequence = sobol_sequence(len(history.spec.space), history.spec.seed)
+        return along(sequence.point, history, count, rng, origin="sobol")
