@@ -9,8 +9,8 @@ directions and draws.
 
 import numpy as np
 
+from tunesmith.model.hypervolume import non_dominated
 from tunesmith.search.bayesian.cube import Array
-from tunesmith.search.ranked import fronts
 
 __all__ = ["HypervolumeImprovement"]
 
@@ -29,7 +29,7 @@ class HypervolumeImprovement:
 
     def __init__(self, values: Array, rng: np.random.Generator) -> None:
         k = values.shape[1]
-        front = values[fronts(values) == 0]
+        front = values[non_dominated(values)]
         low, high = front.min(axis=0), front.max(axis=0)
         extent = np.where(high > low, high - low, 1.0)
         self._reference = values.max(axis=0) + _MARGIN * extent
