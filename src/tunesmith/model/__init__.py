@@ -1,5 +1,6 @@
 """Immutable values: what a study is, its trials, what they measured, and how they rank."""
 
+from tunesmith.model.curve import By, Curve, Series, joined
 from tunesmith.model.front import Front
 from tunesmith.model.history import Earlier, History
 from tunesmith.model.hypervolume import hypervolume
@@ -21,7 +22,15 @@ from tunesmith.model.ranking import (
     select_measurement,
     violation,
 )
-from tunesmith.model.spec import Algorithm, Selection, Setting, StudySpec, refuse_endless
+from tunesmith.model.spec import (
+    Algorithm,
+    Ending,
+    Selection,
+    Setting,
+    Stopping,
+    StudySpec,
+    refuse_endless,
+)
 from tunesmith.model.study import (
     Feasibility,
     StudyRecord,
@@ -46,8 +55,11 @@ __all__ = [
     "MOVES",
     "NOTHING",
     "Algorithm",
+    "By",
     "Constraint",
+    "Curve",
     "Earlier",
+    "Ending",
     "Explanation",
     "Feasibility",
     "Front",
@@ -60,7 +72,9 @@ __all__ = [
     "Program",
     "Resources",
     "Selection",
+    "Series",
     "Setting",
+    "Stopping",
     "StudyRecord",
     "StudySpec",
     "StudyState",
@@ -74,6 +88,7 @@ __all__ = [
     "check_study_name",
     "hypervolume",
     "is_feasible",
+    "joined",
     "leaders",
     "loss",
     "pareto_front",

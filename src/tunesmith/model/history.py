@@ -1,10 +1,11 @@
 """What a study has tried so far: a searcher's whole state."""
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from tunesmith.model.curve import Curve
 from tunesmith.model.spec import StudySpec
-from tunesmith.model.trial import Trial
+from tunesmith.model.trial import Measurement, Trial, TrialState
 
 __all__ = ["Earlier", "History"]
 
@@ -46,6 +47,8 @@ class History:
         self._trials: list[Trial] = []
         self._keys: dict[tuple[object, ...], int] = {}
         self._counts: dict[str, int] = {}
+        self._curves: dict[int, Curve] = {}
+        self._revision = 0
         self._open: dict[int, Trial] = {}
         self.update(trials)
 
@@ -54,6 +57,7 @@ class History:
         if spec is not None:
             self._spec = spec
         for trial in trials:
+            self._revision = max(self._revision, trial.revision)
             if trial.number <= len(self._trials):
                 self._counts[self._trials[trial.number - 1].state] -= 1
                 self._trials[trial.number - 1] = trial
@@ -66,6 +70,41 @@ class History:
                 self._open.pop(trial.number, None)
             else:
                 self._open[trial.number] = trial
+
+    def measure(self, number: int, attempt: int, measurement: Measurement) -> None:
+        """Take in what an attempt of a trial measured; the trial is known already."""
+        curve = self._curves.get(number)
+        if curve is None:
+            parent = self._trials[number - 1].parent
+            from_zero = parent is not None and self.curve(parent).from_zero
+            curve = self._curves[number] = Curve(from_zero=from_zero)
+        curve.add(attempt, measurement)
+        self._revision = max(self._revision, measurement.revision)
+
+    def forget_curve(self, number: int) -> None:
+        """Drop what a trial measured, to be told all of it anew."""
+        self._curves.pop(number, None)
+
+    def curve(self, number: int) -> Curve:
+        """Return what a trial measured; nothing in studies that don't judge trials by it."""
+        return self._curves.get(number) or Curve()
+
+    def as_of(self, revision: int) -> "History":
+        """Return the history as it was known at an earlier revision of the study.
+
+        Trials that have changed since are taken to have been running then.
+        """
+        if self._revision <= revision:
+            return self
+        trials = [
+            t
+            if t.revision <= revision
+            else replace(t, state=TrialState.RUNNING, metrics={}, revision=revision)
+            for t in self._trials
+        ]
+        past = History(self._spec, trials, self._earlier)
+        past._curves = {n: curve.until(revision) for n, curve in self._curves.items()}
+        return past
 
     @property
     def spec(self) -> StudySpec:

@@ -1,5 +1,6 @@
 """What a study is: its space, its objectives, how it searches and how much it may spend."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, cast, get_args
@@ -8,7 +9,16 @@ from tunesmith.errors import Problem, SpecError
 from tunesmith.model.objectives import Constraint, Objective, fault
 from tunesmith.space import Space, Value
 
-__all__ = ["Algorithm", "Selection", "Setting", "StudySpec", "check_bound", "refuse_endless"]
+__all__ = [
+    "Algorithm",
+    "Ending",
+    "Selection",
+    "Setting",
+    "Stopping",
+    "StudySpec",
+    "check_bound",
+    "refuse_endless",
+]
 
 Selection = Literal["last", "best", "minimum", "maximum"]
 Setting = bool | int | float | str
@@ -23,6 +33,46 @@ class Algorithm:
 
     name: str = "default"
     settings: Mapping[str, Setting] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Stopping:
+    """The name and settings of a stopping rule, or of a schedule that says how long trials train."""
+
+    name: str
+    settings: Mapping[str, Setting] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """When a study has enough, beside its number of trials; what is None does not end it.
+
+    Attributes:
+        target: A value of the first objective that is good enough.
+        time_s: Seconds from the study's first trial on.
+        no_improvement: How many trials in a row may end without a better one.
+        expected_gain: The least gain in the first objective, in its own units, that is worth one
+            more trial; asked of the searcher's model.
+
+    Raises:
+        SpecError: a number out of its range.
+    """
+
+    target: float | None = None
+    time_s: float | None = None
+    no_improvement: int | None = None
+    expected_gain: float | None = None
+
+    def __post_init__(self) -> None:
+        check_bound("no_improvement", self.no_improvement, low=1, optional=True)
+        for name in ("target", "time_s", "expected_gain"):
+            value = getattr(self, name)
+            if value is not None and not math.isfinite(value):
+                raise fault(f"{name} is a finite number; given {value!r}.")
+        for name in ("time_s", "expected_gain"):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise fault(f"{name} is greater than 0; given {value!r}.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +91,9 @@ class StudySpec:
         initial: Points to try first, each with values for some or all active parameters.
         constraints: Bounds on metrics; trials that keep them all rank before those that don't.
         warm_start: Names of earlier studies in the same storage from which searchers may learn.
+        stopping: What ends hopeless trials early: stopping rules, and at most one schedule.
+        max_steps: How many steps (epochs, mostly) a whole trial trains; None where nobody knows.
+        ending: When the study has enough.
 
     Raises:
         SpecError: a number out of its range, no objective, or a metric or study named twice.
@@ -58,6 +111,9 @@ class StudySpec:
     initial: tuple[Mapping[str, Value], ...] = ()
     constraints: tuple[Constraint, ...] = ()
     warm_start: tuple[str, ...] = ()
+    stopping: tuple[Stopping, ...] = ()
+    max_steps: int | None = None
+    ending: Ending = field(default_factory=Ending)
 
     def __post_init__(self) -> None:
         if not self.objectives:
@@ -70,6 +126,9 @@ class StudySpec:
             raise fault(f"Each metric can have one constraint; given two on {twice}.")
         if twice := _first_twice(self.warm_start):
             raise fault(f"Each study can be learnt from once; warm_start names {twice!r} twice.")
+        if twice := _first_twice([stopping.name for stopping in self.stopping]):
+            raise fault(f"Each stopping rule can be named once; given {twice!r} twice.")
+        check_bound("max_steps", self.max_steps, low=1, optional=True)
         check_bound("max_trials", self.max_trials, low=1, optional=True)
         check_bound("parallel_trials", self.parallel_trials, low=1)
         check_bound("max_failed_trials", self.max_failed_trials, low=0, optional=True)
@@ -126,6 +185,9 @@ class StudySpec:
             "initial": [dict(point) for point in self.initial],
             "constraints": [asdict(constraint) for constraint in self.constraints],
             "warm_start": list(self.warm_start),
+            "stopping": [{"name": s.name, **s.settings} for s in self.stopping],
+            "max_steps": self.max_steps,
+            "ending": asdict(self.ending),
         }
 
     @classmethod
@@ -133,6 +195,7 @@ class StudySpec:
         """Rebuild a spec from `to_json`'s data."""
         algorithm = dict(cast("Mapping[str, Setting]", data["algorithm"]))
         name = str(algorithm.pop("name"))
+        stopping = [dict(part) for part in cast("Iterable[Mapping[str, Any]]", data["stopping"])]
         goals = cast("Iterable[Mapping[str, Any]]", data["objectives"])
         bounds = cast("Iterable[Mapping[str, Any]]", data["constraints"])
         return cls(
@@ -147,6 +210,9 @@ class StudySpec:
             initial=tuple(cast("Iterable[Mapping[str, Value]]", data["initial"])),
             constraints=tuple(Constraint(**constraint) for constraint in bounds),
             warm_start=tuple(cast("Iterable[str]", data["warm_start"])),
+            stopping=tuple(Stopping(str(part.pop("name")), part) for part in stopping),
+            max_steps=cast("int | None", data["max_steps"]),
+            ending=Ending(**cast("Mapping[str, Any]", data["ending"])),
         )
 
 

@@ -97,14 +97,19 @@ class Suggestion:
 
     Attributes:
         values: One value for each active parameter.
-        origin: Where they came from: ``"user"``, ``"default"``, a start design (``"sobol"``), a
-            searcher's name, ``"model"`` or ``"exploration"``.
+        origin: Where they came from: ``"user"``, ``"default"``, ``"prior"`` (the priors' centers), a
+            start design (``"sobol"``, or ``"prior draw"``: drawn from the priors), a searcher's name,
+            ``"model"`` or ``"exploration"``.
         explanation: Why; None where the origin says all.
+        budget: How many steps to train at first; None for as many as the program does.
+        parent: The number of the trial from whose checkpoint it begins; None for none.
     """
 
     values: Mapping[str, Value]
     origin: str = ""
     explanation: Explanation | None = None
+    budget: int | None = None
+    parent: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,11 +120,13 @@ class Measurement:
         step: How far the training was; a whole number from 0.
         metrics: One value per metric; may be nan or infinite.
         elapsed_s: Seconds since the attempt began.
+        revision: The study's revision that stored it; 0 for one that is not stored.
     """
 
     step: int
     metrics: Mapping[str, float]
     elapsed_s: float = 0.0
+    revision: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,11 +140,15 @@ class Trial:
         attempt: How often it has been started; the fencing token of its lease.
         origin: Where its values came from.
         explanation: Why they were suggested; None where the origin says all.
+        budget: How many steps it is to train for now, counted from its beginning; None for as many
+            as the program does.
+        parent: The trial from whose checkpoint it began; None for none.
         metrics: The measurement that counts, one value per metric; empty until it is final.
         step: The step of that measurement.
         reason: Why it is in its state, as a sentence; ``""`` where the state says enough.
         worker: Who runs or ran it; ``""`` before it started.
         stop_requested: Why a person wants it stopped; ``""`` while nobody does.
+        pause_requested: Why a person wants it paused, or keeps it so; ``""`` while nobody does.
         faults: How often infrastructure broke under it; counted against the allowed retries.
         queued: When it was suggested, in seconds since the epoch; likewise the next two.
         started: When its latest attempt began.
@@ -152,11 +163,14 @@ class Trial:
     attempt: int = 0
     origin: str = ""
     explanation: Explanation | None = None
+    budget: int | None = None
+    parent: int | None = None
     metrics: Mapping[str, float] = field(default_factory=lambda: NOTHING)
     step: int | None = None
     reason: str = ""
     worker: str = ""
     stop_requested: str = ""
+    pause_requested: str = ""
     faults: int = 0
     queued: float = 0.0
     started: float | None = None

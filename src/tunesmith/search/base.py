@@ -1,15 +1,12 @@
 """Who proposes values: the role of a searcher, and how one is found by name."""
 
 from collections.abc import Sequence
-from difflib import get_close_matches
-from inspect import signature
 from typing import Protocol, cast
 
 import numpy as np
 
-from tunesmith.errors import Problem, SpecError
 from tunesmith.model import Algorithm, History, StudySpec, Suggestion
-from tunesmith.plugins import load_plugin, plugin_names
+from tunesmith.plugins import make_part
 
 __all__ = ["Searcher", "SearcherFactory", "make_searcher", "position_rng"]
 
@@ -46,21 +43,8 @@ def make_searcher(algorithm: Algorithm) -> Searcher:
     Raises:
         SpecError: no searcher of that name is installed, it has no such setting, or the setting's value makes no sense.
     """
-    names = plugin_names("searchers")
-    if algorithm.name not in names:
-        near = get_close_matches(algorithm.name, names, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(names)}"
-        message = f"no algorithm {algorithm.name!r} is installed"
-        raise SpecError([Problem("E120", message, hint=hint)])
-    factory = cast("SearcherFactory", load_plugin("searchers", algorithm.name))
-    try:
-        signature(factory).bind(**algorithm.settings)
-    except TypeError:
-        known = ", ".join(signature(factory).parameters) or "none"
-        given = ", ".join(algorithm.settings)
-        message = f"Algorithm {algorithm.name!r} has these settings: {known}; given: {given}."
-        raise SpecError([Problem("E120", message)]) from None
-    return factory(**algorithm.settings)
+    made = make_part("searchers", "algorithm", algorithm.name, algorithm.settings)
+    return cast("Searcher", made)
 
 
 def position_rng(seed: int, position: int) -> np.random.Generator:
