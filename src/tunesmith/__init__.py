@@ -8,9 +8,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tunesmith.errors import StudyEnded, TrialInfeasible, TrialStopped, TunesmithError
+    from tunesmith.errors import (
+        StudyEnded,
+        StudyWaiting,
+        TrialInfeasible,
+        TrialPaused,
+        TrialStopped,
+        TunesmithError,
+    )
     from tunesmith.execution import LiveTrial, infeasible, report
-    from tunesmith.model import Measurement, Trial, TrialState
+    from tunesmith.model import Ending, Measurement, Trial, TrialState
     from tunesmith.space import Categorical, Discrete, Double, Integer, Prior, Space
     from tunesmith.study import Study
     from tunesmith.tuner import tune
@@ -21,6 +28,7 @@ __all__ = [
     "Categorical",
     "Discrete",
     "Double",
+    "Ending",
     "Integer",
     "LiveTrial",
     "Measurement",
@@ -28,8 +36,10 @@ __all__ = [
     "Space",
     "Study",
     "StudyEnded",
+    "StudyWaiting",
     "Trial",
     "TrialInfeasible",
+    "TrialPaused",
     "TrialState",
     "TrialStopped",
     "TunesmithError",
@@ -39,9 +49,16 @@ __all__ = [
 ]
 
 _HOMES = {
-    "errors": ("StudyEnded", "TrialInfeasible", "TrialStopped", "TunesmithError"),
+    "errors": (
+        "StudyEnded",
+        "StudyWaiting",
+        "TrialInfeasible",
+        "TrialPaused",
+        "TrialStopped",
+        "TunesmithError",
+    ),
     "execution": ("LiveTrial", "infeasible", "report"),
-    "model": ("Measurement", "Trial", "TrialState"),
+    "model": ("Ending", "Measurement", "Trial", "TrialState"),
     "space": ("Categorical", "Discrete", "Double", "Integer", "Prior", "Space"),
     "study": ("Study",),
     "tuner": ("tune",),

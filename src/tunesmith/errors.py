@@ -11,10 +11,12 @@ TunesmithError
 │   ├── LeaseLostError    the trial belongs to another attempt by now
 │   ├── StateError        a move that the table of states does not allow
 │   └── StudyEnded        nothing more to ask; says why
+│       └── StudyWaiting  nothing to ask for until running trials report or end
 ├── StorageError          the storage can't be reached, read or written
 ├── MissingExtraError     an optional package is not installed; names the extra
 └── TrialSignal           raised inside training code to leave it
     ├── TrialStopped      a rule or a person ended the trial; what it reported counts
+    │   └── TrialPaused   the trial pauses here; save a checkpoint, it may be resumed from it
     └── TrialInfeasible   these values can't be tried
 """
 
@@ -35,7 +37,9 @@ __all__ = [
     "StorageError",
     "StudyEnded",
     "StudyError",
+    "StudyWaiting",
     "TrialInfeasible",
+    "TrialPaused",
     "TrialSignal",
     "TrialStopped",
     "TunesmithError",
@@ -120,6 +124,10 @@ class StudyEnded(StudyError):  # noqa: N818 - an ordinary end, not a fault
     """There is nothing more to ask of this study; the message says why."""
 
 
+class StudyWaiting(StudyEnded):
+    """There is nothing to run until trials that run report or end; then ask again."""
+
+
 class StorageError(TunesmithError):
     """The storage can't be reached, read or written; the message says what to do."""
 
@@ -134,6 +142,10 @@ class TrialSignal(TunesmithError):  # noqa: N818 - leaves training code, as Gene
 
 class TrialStopped(TrialSignal):
     """A rule or a person ended this trial; what it has reported counts."""
+
+
+class TrialPaused(TrialStopped):
+    """The trial pauses here. What is in its checkpoint directory is there when it is resumed."""
 
 
 class TrialInfeasible(TrialSignal):

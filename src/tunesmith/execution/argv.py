@@ -26,6 +26,7 @@ def command_line(program: Program, trial: Trial, space: Space, directory: Path) 
         "trial": str(trial.number),
         "trial_dir": str(directory),
         "checkpoint_dir": str(directory / CHECKPOINTS),
+        "budget": "" if trial.budget is None else str(trial.budget),
     }
     if program.values_as == "placeholders":
         places = {name: texts.get(name, "") for name in space} | places

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from tunesmith.model import Trial
+from tunesmith.stopping import Verdict
 
 __all__ = ["Ended", "Executor", "Outcome", "Reported"]
 
@@ -18,6 +19,8 @@ class Outcome(Enum):
     FAILED = auto()  # the program broke, or went past a limit
     INFEASIBLE = auto()  # the program said that these values can't be tried
     STOPPED = auto()  # it was asked to stop: by a rule, a person, or its own report
+    PAUSED = auto()  # it was asked to pause, and may be resumed from its checkpoint
+    PREEMPTED = auto()  # SIGTERM from outside: somebody needs the machine; the trial will go on
     INTERRUPTED = auto()  # the tuner is ending; the trial will start again
     LOST = auto()  # something outside the program broke
 
@@ -48,14 +51,14 @@ class Reported:
         step: The step it names; None for the next one.
         metrics: One value per metric.
         elapsed_s: Seconds since the attempt began.
-        answer: To be called once with why the trial should stop, or ``""``.
+        answer: To be called once with the verdict on the trial.
     """
 
     number: int
     step: int | None
     metrics: Mapping[str, float]
     elapsed_s: float
-    answer: Callable[[str], None]
+    answer: Callable[[Verdict], None]
 
 
 class Executor(Protocol):

@@ -13,7 +13,13 @@ from tunesmith.execution.guard import Guard
 from tunesmith.execution.slots import Slot, Slots
 from tunesmith.execution.tree import kill_marked
 from tunesmith.execution.watch import Watch
-from tunesmith.execution.workdir import make_root, prepare, trial_directory, trial_environment
+from tunesmith.execution.workdir import (
+    MissingCheckpointError,
+    make_root,
+    prepare,
+    trial_directory,
+    trial_environment,
+)
 from tunesmith.model import Program, StudySpec, Trial
 
 __all__ = ["CommandExecutor"]
@@ -60,9 +66,12 @@ class CommandExecutor:
         """Start a trial; its end comes from `wait`, also if the start fails."""
         directory = self.directory(trial.number)
         slot = self._taken[trial.number] = self._slots.take()
-        prepare(directory, trial)
         try:
+            prepare(directory, trial)
             process = self._launch(trial, directory, slot)
+        except MissingCheckpointError as error:
+            self._watch.put(Ended(trial.number, Outcome.FAILED, str(error)))
+            return
         except OSError as error:
             self._watch.put(explain_start(trial.number, error))
             return

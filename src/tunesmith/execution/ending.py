@@ -29,6 +29,8 @@ def explain_exit(number: int, status: int, guard: Guard, stderr: Path) -> Ended:
         status < 0 and killed_by not in _OWN_FAULT
     ):
         name = _signal_name(killed_by)
+        if killed_by == signal.SIGTERM:
+            return Ended(number, Outcome.PREEMPTED, f"preempted: {name} from outside")
         memory = "; the system may have run out of memory" if name == "SIGKILL" else ""
         return Ended(number, Outcome.LOST, f"killed from outside by {name}{memory}")
     how = f"died by {_signal_name(-status)}" if status < 0 else f"exit status {status}"

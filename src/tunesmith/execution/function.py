@@ -31,11 +31,25 @@ from tunesmith.execution.messages import Answer, Hello, Raised, Report, Returned
 from tunesmith.execution.slots import Slot, Slots
 from tunesmith.execution.tree import kill_marked
 from tunesmith.execution.watch import Watch
-from tunesmith.execution.workdir import make_root, prepare, trial_directory, trial_environment
+from tunesmith.execution.workdir import (
+    MissingCheckpointError,
+    make_root,
+    prepare,
+    trial_directory,
+    trial_environment,
+)
 from tunesmith.model import Resources, StudySpec, Trial
 from tunesmith.space import Space
+from tunesmith.stopping import Verdict
 
 __all__ = ["FunctionExecutor", "pack_function"]
+
+
+_OUTCOMES = {
+    "stopped": Outcome.STOPPED,
+    "paused": Outcome.PAUSED,
+    "infeasible": Outcome.INFEASIBLE,
+}
 
 
 @dataclass(slots=True)
@@ -48,7 +62,7 @@ class _Worker:
     mark: Path
     idle: bool = True
     buried: bool = False
-    answers: queue.SimpleQueue[str] = field(default_factory=queue.SimpleQueue)
+    answers: queue.SimpleQueue[Verdict] = field(default_factory=queue.SimpleQueue)
 
 
 class FunctionExecutor:
@@ -102,7 +116,11 @@ class FunctionExecutor:
     def start(self, trial: Trial) -> None:
         """Start a trial; its end comes from `wait`, also if the start fails."""
         directory = self.directory(trial.number)
-        prepare(directory, trial)
+        try:
+            prepare(directory, trial)
+        except MissingCheckpointError as error:
+            self._watch.put(Ended(trial.number, Outcome.FAILED, str(error)))
+            return
         slot = self._slots.take()
         try:
             worker = self._idle_worker(slot)
@@ -115,7 +133,7 @@ class FunctionExecutor:
         guard = Guard(worker.process.pid, self._resources)
         self._watch.guard(trial.number, guard)
         variables = trial_environment(directory, trial, self._study, self._spec, self._worker)
-        run = Run(trial.number, dict(trial.values), str(directory), variables)
+        run = Run(trial.number, dict(trial.values), str(directory), variables, trial.budget)
         threading.Thread(target=self._serve, args=(worker, run, guard), daemon=True).start()
 
     def wait(self, timeout_s: float) -> Reported | Ended | None:
@@ -141,9 +159,8 @@ class FunctionExecutor:
         """End what still runs and leave nothing behind."""
         self._watch.kill()
         for worker in self._serving.values():
-            worker.answers.put(
-                "the tuner is ending"
-            )  # it may wait for one, and nobody else answers
+            # It may wait for an answer, and nobody else gives one.
+            worker.answers.put(Verdict("the tuner is ending"))
         while self._watch.busy:
             self.wait(1.0)
         for worker in list(self._workers):
@@ -221,7 +238,8 @@ class FunctionExecutor:
     def _ask_tuner(self, worker: _Worker, number: int, report: Report) -> None:
         answer = worker.answers.put
         self._watch.put(Reported(number, report.step, report.metrics, report.elapsed_s, answer))
-        worker.connection.send(Answer(worker.answers.get()))
+        verdict = worker.answers.get()
+        worker.connection.send(Answer(verdict.reason, verdict.pause))
 
     def _ended(self, number: int, message: object) -> Ended:
         match message:
@@ -229,8 +247,8 @@ class FunctionExecutor:
                 objective = self._spec.objective.metric
                 named = {name or objective: value for name, value in metrics.items()}
                 return Ended(number, Outcome.SUCCEEDED, metrics=named)
-            case Signalled(infeasible, reason):
-                return Ended(number, Outcome.INFEASIBLE if infeasible else Outcome.STOPPED, reason)
+            case Signalled(kind, reason):
+                return Ended(number, _OUTCOMES[kind], reason)
             case Raised(reason):
                 return Ended(number, Outcome.FAILED, reason)
         raise AssertionError(message)

@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tunesmith.errors import Problem, SpecError, TrialStopped
+from tunesmith.errors import Problem, SpecError, TrialPaused, TrialStopped
+from tunesmith.execution.messages import Answer
 from tunesmith.space import Space, Value
 from tunesmith.study import check_metrics, check_step
 
@@ -20,25 +21,32 @@ class LiveTrial:
         number: Its number in the study.
         values: One value for each active parameter.
         directory: A directory of its own.
-        checkpoint_dir: A directory that stays when the trial is started again.
+        checkpoint_dir: A directory that stays when the trial is started again; at first it holds what
+            the trial's parent had saved, or nothing.
+        budget: How many steps to train in all before returning, those before a pause included; None
+            for as many as the function likes. A function that reports may go on until it is stopped.
     """
 
     number: int
     values: Mapping[str, Value]
     directory: Path
     checkpoint_dir: Path
-    _send: Callable[[int | None, Mapping[str, float]], str]
+    budget: int | None
+    _send: Callable[[int | None, Mapping[str, float]], Answer]
 
     def report(self, step: int | None = None, /, **metrics: float) -> None:
         """Report metrics measured at ``step`` (by default, the one after the last).
 
         Raises:
             TrialStopped: the trial should end here; let it pass, or save and leave.
+            TrialPaused: a `TrialStopped` of a trial that may be resumed: what ``checkpoint_dir`` holds
+                when the function has ended is there when it is called again.
             MetricError: a value is no number, or the step is no whole number from 0.
         """
         checked = check_metrics(metrics)
-        if reason := self._send(None if step is None else check_step(step), checked):
-            raise TrialStopped(reason)
+        answer = self._send(None if step is None else check_step(step), checked)
+        if answer.stop:
+            raise (TrialPaused if answer.pause else TrialStopped)(answer.stop)
 
 
 def check_function(function: Callable[..., object], space: Space) -> None:

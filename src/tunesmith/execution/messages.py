@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from tunesmith.space import Value
 
@@ -24,6 +25,7 @@ class Run:
     values: Mapping[str, Value]
     directory: str
     variables: Mapping[str, str]
+    budget: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +39,10 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """To the worker: why the trial should stop, or ``""``."""
+    """To the worker: why the trial should stop, or ``""``, and whether it only pauses."""
 
     stop: str
+    pause: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,7 @@ class Returned:
 class Signalled:
     """To the tuner: the function left by a signal of Tunesmith's."""
 
-    infeasible: bool
+    kind: Literal["stopped", "paused", "infeasible"]
     reason: str
 
 

@@ -17,7 +17,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from types import FrameType
 
-from tunesmith.errors import TrialInfeasible, TrialStopped
+from tunesmith.errors import TrialInfeasible, TrialPaused, TrialStopped
 from tunesmith.execution.live import LiveTrial, call
 from tunesmith.execution.messages import Answer, Hello, Raised, Report, Returned, Run, Signalled
 from tunesmith.execution.workdir import CHECKPOINTS
@@ -72,19 +72,22 @@ def _run(
     started = time.monotonic()
     asking = threading.Lock()  # training code may report from several threads
 
-    def send(step: int | None, metrics: Mapping[str, float]) -> str:
+    def send(step: int | None, metrics: Mapping[str, float]) -> Answer:
         with asking:
             connection.send(Report(step, metrics, time.monotonic() - started))
             answer: Answer = connection.recv()
-        return answer.stop
+        return answer
 
-    trial = LiveTrial(run.number, run.values, directory, directory / CHECKPOINTS, send)
+    checkpoints = directory / CHECKPOINTS
+    trial = LiveTrial(run.number, run.values, directory, checkpoints, run.budget, send)
     try:
         return Returned(_metrics(call(function, trial, names)))
+    except TrialPaused as signalled:
+        return Signalled("paused", str(signalled))
     except TrialStopped as signalled:
-        return Signalled(infeasible=False, reason=str(signalled))
+        return Signalled("stopped", str(signalled))
     except TrialInfeasible as signalled:
-        return Signalled(infeasible=True, reason=str(signalled) or "the program said so")
+        return Signalled("infeasible", str(signalled) or "the program said so")
     except _Leaving:
         raise
     except SystemExit as error:

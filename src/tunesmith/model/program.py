@@ -49,8 +49,9 @@ class Program:
 
     Attributes:
         command: The words of the command; with ``values_as="placeholders"``, ``{name}`` in them
-            stands for a parameter's value. ``{trial}`` and ``{trial_dir}`` always stand for the
-            trial's number and directory.
+            stands for a parameter's value. Always ``{trial}`` stands for the trial's number,
+            ``{trial_dir}`` and ``{checkpoint_dir}`` for its directories, and ``{budget}`` for how
+            many steps it is to train.
         values_as: How the values reach the program: ``--name=value`` behind the command,
             placeholders, or environment variables of the parameters' names.
         directory: Where the command runs.

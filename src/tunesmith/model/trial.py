@@ -43,9 +43,9 @@ FINAL = frozenset({_S.COMPLETED, _S.STOPPED, _S.FAILED, _S.INFEASIBLE, _S.CANCEL
 
 MOVES: Mapping[TrialState, frozenset[TrialState]] = MappingProxyType(
     {
-        _S.QUEUED: frozenset({_S.RUNNING, _S.CANCELLED}),
+        _S.QUEUED: frozenset({_S.RUNNING, _S.PAUSED, _S.CANCELLED}),
         _S.RUNNING: FINAL | {_S.QUEUED, _S.PAUSED},  # back to the queue: its worker was lost
-        _S.PAUSED: frozenset({_S.QUEUED, _S.STOPPED, _S.CANCELLED}),
+        _S.PAUSED: frozenset({_S.QUEUED, _S.STOPPED, _S.FAILED, _S.CANCELLED}),
         _S.COMPLETED: frozenset(),
         # These four go back to the queue only when a person says `retry`.
         _S.STOPPED: frozenset({_S.QUEUED}),
@@ -126,7 +126,7 @@ class Measurement:
     step: int
     metrics: Mapping[str, float]
     elapsed_s: float = 0.0
-    revision: int = 0
+    revision: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,11 +49,11 @@ class Begin:
     """Begin a new trial.
 
     Attributes:
-        budget: How many steps it trains at first.
+        budget: How many steps it trains at first; None for as many as it likes.
         suggestion: Its values, and perhaps its parent; None for those of the study's searcher.
     """
 
-    budget: int
+    budget: int | None
     suggestion: Suggestion | None = None
 
 

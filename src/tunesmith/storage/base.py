@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from tunesmith.model import (
+    Ending,
     Measurement,
     StudyRecord,
     StudySpec,
@@ -22,7 +23,7 @@ from tunesmith.model import (
     TrialState,
 )
 
-__all__ = ["Changes", "Claim", "Order", "Storage"]
+__all__ = ["Changes", "Claim", "Measured", "Order", "Reply", "Storage"]
 
 Order = Literal["number", "newest", "best"]
 
@@ -42,11 +43,43 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
+class Measured:
+    """What an attempt of a trial measured at one step."""
+
+    number: int
+    attempt: int
+    measurement: Measurement
+
+
+@dataclass(frozen=True, slots=True)
 class Changes:
-    """What changed in a study since a revision: its record as it is now, and the trials that changed."""
+    """What changed in a study since a revision.
+
+    Attributes:
+        record: Its record as it is now.
+        trials: The trials that changed, in the order of their numbers.
+        measurements: What was measured since, in the order in which it was stored; empty unless
+            asked for.
+    """
 
     record: StudyRecord
     trials: Sequence[Trial]
+    measurements: Sequence[Measured] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The answer to a report.
+
+    Attributes:
+        revision: The study's revision that holds the report.
+        stop: Why a person wants the trial stopped; ``""`` while nobody does.
+        pause: Why a person wants it paused; ``""`` while nobody does.
+    """
+
+    revision: int
+    stop: str = ""
+    pause: str = ""
 
 
 class Storage(Protocol):
@@ -95,7 +128,12 @@ class Storage(Protocol):
         ...
 
     def set_budget(
-        self, study: str, *, max_trials: int | None = None, parallel_trials: int | None = None
+        self,
+        study: str,
+        *,
+        max_trials: int | None = None,
+        parallel_trials: int | None = None,
+        ending: Ending | None = None,
     ) -> None:
         """Change the budget of a living study; what is None stays as it is."""
         ...
@@ -147,11 +185,12 @@ class Storage(Protocol):
         *,
         superseded: frozenset[str] = frozenset(),
         claim: Claim | None = None,
-    ) -> str:
-        """Store measurements; return why a person wants the trial stopped, or ``""``.
+    ) -> Reply:
+        """Store measurements; return what a person wants of the trial.
 
         A metric is stored once per step: a repetition changes nothing. What the attempt stored of
-        the ``superseded`` metrics is forgotten first. The trial's lease begins anew for ``claim``.
+        the ``superseded`` metrics is forgotten first; then the trial is among the `Changes`, since
+        its curve is another. The trial's lease begins anew for ``claim``.
         """
         ...
 
@@ -166,11 +205,48 @@ class Storage(Protocol):
         step: int | None = None,
         reason: str = "",
     ) -> Trial:
-        """Move a running trial to a final state; a second delivery of the same end changes nothing.
+        """Move a running or paused trial to a final state; a second delivery of the same end changes nothing.
 
         Raises:
             LeaseLostError: another attempt has the trial by now.
             StateError: the trial has ended otherwise.
+        """
+        ...
+
+    def pause(
+        self,
+        study: str,
+        number: int,
+        attempt: int,
+        reason: str,
+        *,
+        metrics: Mapping[str, float],
+        step: int | None = None,
+    ) -> Trial:
+        """Pause a running trial with what it measured so far; a second delivery changes nothing.
+
+        Raises:
+            LeaseLostError: another attempt has the trial by now.
+            StateError: the trial has ended.
+        """
+        ...
+
+    def resume(
+        self, study: str, number: int, reason: str = "", *, budget: int | None = None
+    ) -> Trial:
+        """Put a paused trial back in the queue, whoever paused it; with ``budget`` it trains so far.
+
+        Raises:
+            StateError: it is not paused.
+        """
+        ...
+
+    def extend(self, study: str, number: int, attempt: int, budget: int) -> Trial:
+        """Let a running trial train further.
+
+        Raises:
+            LeaseLostError: another attempt has the trial by now.
+            StateError: the trial has ended.
         """
         ...
 
@@ -179,7 +255,8 @@ class Storage(Protocol):
     ) -> None:
         """Put a running trial back in the queue; ``fault`` counts it against the allowed retries.
 
-        A trial that a person wants stopped is cancelled instead; so it is when its lease ran out.
+        A trial that a person wants stopped is cancelled instead, and one that a person wants paused
+        is paused; so it is when its lease ran out.
         """
         ...
 
@@ -196,8 +273,22 @@ class Storage(Protocol):
         """Cancel a trial that does not run; ask the worker of one that runs to stop it."""
         ...
 
-    def changes(self, study: str, since: int) -> Changes:
-        """Return the record, and the trials changed after revision ``since`` in number order."""
+    def request_pause(self, study: str, number: int, reason: str) -> Trial:
+        """Hold a trial that does not run; ask the worker of one that runs to pause it.
+
+        Raises:
+            StateError: it has ended.
+        """
+        ...
+
+    def changes(self, study: str, since: int, *, curves: bool = False) -> Changes:
+        """Return the record, and the trials changed after revision ``since`` in number order.
+
+        Args:
+            study: The study.
+            since: The revision that the caller knows; -1 for none.
+            curves: Whether to read measurements too.
+        """
         ...
 
     def trial(self, study: str, number: int) -> Trial:
@@ -213,7 +304,11 @@ class Storage(Protocol):
     def measurements(
         self, study: str, number: int, *, attempt: int | None = None
     ) -> Sequence[Measurement]:
-        """Return what an attempt measured (the latest by default), by step."""
+        """Return what an attempt measured, by step; by default all of them, joined to one curve."""
+        ...
+
+    def measured(self, study: str, number: int) -> Sequence[Measured]:
+        """Return what all attempts of a trial measured, in the order in which it was stored."""
         ...
 
     def close(self) -> None:

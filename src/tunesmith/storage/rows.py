@@ -22,12 +22,13 @@ from tunesmith.model import (
     loss,
     violation,
 )
+from tunesmith.storage.base import Measured
 
 __all__ = [
     "dump",
     "explanation_columns",
+    "measured_from_rows",
     "measurement_rows",
-    "measurements_from_rows",
     "rank_columns",
     "record_from_row",
     "spec_from_text",
@@ -79,7 +80,7 @@ def trial_from_row(row: Iterable[Any]) -> Trial:
     """Return the trial that a whole row of ``trial`` holds, its columns in the table's order."""
     (_, number, params, origin, state, attempt, faults, worker, lease_until, stop_requested,
      metrics, step, _, reason, queued, started, finished, revision,
-     _, searcher, explanation) = row  # fmt: skip
+     _, searcher, explanation, budget, parent, pause_requested) = row  # fmt: skip
     return Trial(
         number=number,
         values=json.loads(params),
@@ -87,11 +88,14 @@ def trial_from_row(row: Iterable[Any]) -> Trial:
         attempt=attempt,
         origin=origin,
         explanation=None if explanation is None else _explanation(searcher, explanation),
+        budget=budget,
+        parent=parent,
         metrics=json.loads(metrics) if metrics != "{}" else NOTHING,
         step=step,
         reason=reason,
         worker=worker,
         stop_requested=stop_requested,
+        pause_requested=pause_requested or "",
         faults=faults,
         queued=queued,
         started=started,
@@ -163,12 +167,18 @@ def measurement_rows(
     return list(rows.values())
 
 
-def measurements_from_rows(rows: Iterable[Row[Any]]) -> list[Measurement]:
-    """Join rows of one attempt into measurements, by step."""
-    metrics: dict[int, dict[str, float]] = {}
-    elapsed: dict[int, float] = {}
+def measured_from_rows(rows: Iterable[Row[Any]]) -> list[Measured]:
+    """Join rows into what was measured in one go, in the order in which it was stored."""
+    found: dict[tuple[int, int, int, int], tuple[dict[str, float], float]] = {}
     for row in rows:
         value = row.value if row.nonfinite is None else float(row.nonfinite)
-        metrics.setdefault(row.step, {})[row.metric] = value
-        elapsed[row.step] = max(row.elapsed_s, elapsed.get(row.step, 0.0))
-    return [Measurement(step, metrics[step], elapsed[step]) for step in sorted(metrics)]
+        key = (row.revision, row.number, row.attempt, row.step)
+        metrics, elapsed_s = found.get(key, ({}, 0.0))
+        metrics[row.metric] = value
+        found[key] = (metrics, max(elapsed_s, row.elapsed_s))
+    return [
+        Measured(number, attempt, Measurement(step, metrics, elapsed_s, revision))
+        for (revision, number, attempt, step), (metrics, elapsed_s) in sorted(
+            found.items(), key=lambda pair: pair[0]
+        )
+    ]

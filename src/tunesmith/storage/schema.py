@@ -20,7 +20,7 @@ from sqlalchemy import (
 
 __all__ = ["HEAD", "measurement", "metadata", "study", "trial", "version"]
 
-HEAD = "0002"
+HEAD = "0003"
 """The newest migration; a test holds it against the migrations and these tables."""
 
 metadata = MetaData()
@@ -66,6 +66,9 @@ trial = Table(
     Column("violation", Double),  # by how much constraints are broken; NULL where the loss is
     Column("searcher", String(200)),  # who suggested it, where the algorithm chooses
     Column("explanation", Text),  # the rest of why
+    Column("budget", BigInteger),
+    Column("parent", Integer),
+    Column("pause_requested", Text),
     Index("trial_by_state", "study_id", "state", "number"),
     Index("trial_by_rank", "study_id", "violation", "loss"),
     Index("trial_by_searcher", "study_id", "searcher", "number"),
@@ -83,6 +86,8 @@ measurement = Table(
     Column("value", Double),
     Column("nonfinite", String(4)),  # nan, inf or -inf where value is NULL
     Column("elapsed_s", Double, nullable=False),
+    Column("revision", Integer, nullable=False, server_default="0"),
+    Index("measurement_by_revision", "study_id", "revision"),
     sqlite_with_rowid=False,
 )
 

@@ -10,13 +10,22 @@ from tunesmith.model import (
     Constraint,
     Objective,
     Setting,
+    Stopping,
     StudyRecord,
     StudySpec,
     with_standard_errors,
 )
 from tunesmith.storage import Storage, open_storage
 
-__all__ = ["algorithm", "constraints", "make_or_continue", "objectives", "opened"]
+__all__ = [
+    "StoppingLike",
+    "algorithm",
+    "constraints",
+    "make_or_continue",
+    "objectives",
+    "opened",
+    "stopping",
+]
 
 
 _WAYS_OUT = "Take another name (--name), begin a new study (--new), delete the old one"
@@ -85,6 +94,22 @@ def constraints(given: Mapping[str, object] | Iterable[Constraint]) -> tuple[Con
     if isinstance(given, str):
         return (Constraint.parse(given),)
     return tuple(given)
+
+
+StoppingLike = str | Mapping[str, Setting] | Stopping
+
+
+def stopping(given: StoppingLike | Sequence[StoppingLike]) -> tuple[Stopping, ...]:
+    """Return rules and schedules from a name, a mapping, or several of them."""
+    several = [given] if isinstance(given, str | Mapping | Stopping) else list(given)
+    return tuple(map(_one_stopping, several))
+
+
+def _one_stopping(given: StoppingLike) -> Stopping:
+    if isinstance(given, Stopping):
+        return given
+    settings = {"name": given} if isinstance(given, str) else dict(given)
+    return Stopping(cast("str", settings.pop("name", "auto")), settings)
 
 
 def algorithm(given: str | Mapping[str, Setting]) -> Algorithm:

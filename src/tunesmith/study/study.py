@@ -6,21 +6,27 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from types import TracebackType
-from typing import Self, overload
+from typing import NoReturn, Self, overload
 
 from tunesmith.errors import (
     ConflictError,
     LeaseLostError,
     MetricError,
     NotFoundError,
+    Problem,
     SpaceError,
+    SpecError,
     StateError,
     StudyEnded,
+    StudyWaiting,
     TunesmithError,
 )
 from tunesmith.model import (
     Constraint,
+    Curve,
+    Ending,
     History,
     Measurement,
     Selection,
@@ -37,16 +43,19 @@ from tunesmith.model import (
     select_measurement,
 )
 from tunesmith.reporting import Importance, Trials, choice_text, study_card, study_text
-from tunesmith.search import make_searcher, position_rng
 from tunesmith.space import Parameter, Space, Value
+from tunesmith.stopping import GO_ON, Begin, Halt, Move, Resume, Verdict, resting
 from tunesmith.storage import Claim, Storage
+from tunesmith.study.advisor import Advisor
 from tunesmith.study.checks import check_metrics, check_step
 from tunesmith.study.choice import Choices
+from tunesmith.study.curves import take_in
 from tunesmith.study.earlier import NO_STORAGES, check_earlier, elsewhere, read_earlier
+from tunesmith.study.ending import end_reason
+from tunesmith.study.opening import StoppingLike, make_or_continue, objectives, opened
 from tunesmith.study.opening import algorithm as read_algorithm
 from tunesmith.study.opening import constraints as read_constraints
-from tunesmith.study.opening import make_or_continue, objectives, opened
-from tunesmith.study.start import start_points
+from tunesmith.study.opening import stopping as read_stopping
 from tunesmith.study.worker import is_dead, own_name
 
 __all__ = ["Observer", "Study"]
@@ -55,6 +64,7 @@ Observer = Callable[[Trial], None]
 """Is told of every change of a trial that this process makes; controls nothing."""
 
 _LOG = logging.getLogger("tunesmith")
+_ENDLESS = 1_000_000
 _LOOK_FOR_DEAD_S = 0.5  # finding out reads a file for each worker
 
 
@@ -82,6 +92,10 @@ class Study:
             report theirs; with several objectives a mapping of theirs.
         warm_start: Earlier studies whose trials searchers may learn from: names of studies in the
             same storage, or studies; a study kept in memory may learn from one in any storage.
+        stopping: What ends hopeless trials early: the name of a stopping rule or schedule, a mapping
+            with its ``name`` and settings, or several in a list.
+        max_steps: How many steps (epochs, mostly) a whole trial trains.
+        ending: When the study has enough, beside its number of trials.
         worker: A name for who asks, unique among all; made up if None.
         lease_s: Seconds after which an asked trial that was neither reported, renewed nor told is
             given to others. None: when the asking process dies, noticed on the same machine
@@ -114,6 +128,9 @@ class Study:
         constraints: Mapping[str, str] | Iterable[Constraint] = (),
         standard_error: str | Mapping[str, str] = "",
         warm_start: Iterable["str | Study"] = (),
+        stopping: StoppingLike | Sequence[StoppingLike] = (),
+        max_steps: int | None = None,
+        ending: Ending | None = None,
         worker: str | None = None,
         lease_s: float | None = None,
     ) -> None:
@@ -130,6 +147,9 @@ class Study:
             initial=tuple(dict(point) for point in initial),
             constraints=read_constraints(constraints),
             warm_start=tuple(s if isinstance(s, str) else s.name for s in sources),
+            stopping=read_stopping(stopping),
+            max_steps=max_steps,
+            ending=ending or Ending(),
         )
         storages = {s.name: s.storage for s in sources if isinstance(s, Study)}
         self._open(spec, name, storage, earlier_in=storages, worker=worker, lease_s=lease_s)
@@ -188,7 +208,7 @@ class Study:
     ) -> None:
         if name is not None:
             check_study_name(name)
-        make_searcher(spec.algorithm).check(spec)
+        Advisor(spec)  # raises what is wrong before anything is made
         found = opened("sqlite://" if storage is None else storage)
         others = elsewhere(earlier_in, found, in_memory=storage is None)
         if spec.warm_start and (name is None or name not in found.study_names()):
@@ -196,6 +216,7 @@ class Study:
         record = make_or_continue(found, name, spec, command)
         self._attach(found, record, others, worker=worker, lease_s=lease_s)
         self._raise_budget(spec.max_trials)
+        self._take_ending(spec.ending)
 
     def _attach(
         self,
@@ -211,7 +232,7 @@ class Study:
         self._record = record
         self._revision = -1
         self._history = History(record.spec, earlier=read_earlier(record, storage, earlier_in))
-        self._searcher = make_searcher(record.spec.algorithm)
+        self._advisor = Advisor(record.spec)
         self._choices = Choices()
         self._claim = Claim(worker or own_name(), lease_s)
         self._lock = threading.RLock()
@@ -326,11 +347,14 @@ class Study:
     def refresh(self) -> Sequence[Trial]:
         """Read what changed since the last time; return the trials that did."""
         with self._lock:
-            changes = self.storage.changes(self.name, self._revision)
+            reads = self._advisor.reads_curves
+            changes = self.storage.changes(self.name, self._revision, curves=reads)
             is_news = self._revision >= 0  # what the study did before it was opened is none
             self._record = changes.record
             self._revision = changes.record.revision
             self._history.update(changes.trials, self._record.spec)
+            if reads:
+                take_in(changes, self._history, self.storage)
             self._follow_choices(changes.trials, is_news=is_news)
             return changes.trials
 
@@ -351,9 +375,12 @@ class Study:
     def ask(self, count: int | None = None) -> Trial | list[Trial]:
         """Return a trial to run, or a list of up to ``count``.
 
-        Trials that wait in the queue come first, then trials whose worker died, then new ones.
+        Trials that wait in the queue come first, then trials whose worker died, then those that the
+        schedule resumes, then new ones. A trial with a ``budget`` is to train so many steps, counted
+        from its beginning.
 
         Raises:
+            StudyWaiting: there is nothing to run until running trials report or end.
             StudyEnded: there is nothing more to run; the message says why.
         """
         wanted = 1 if count is None else count
@@ -368,11 +395,11 @@ class Study:
             self._tell_observers(trial)
         return taken[0] if count is None else taken
 
-    def report(self, trial: Trial | int, step: int, /, **metrics: float) -> str:
+    def report(self, trial: Trial | int, step: int, /, **metrics: float) -> Verdict:
         """Store what a running trial measured at ``step``.
 
         Returns:
-            Why the trial should stop now, as a sentence; ``""`` to go on.
+            Whether the trial goes on. A true verdict says that it should end here, be told, and why.
 
         Raises:
             MetricError: a value is no number, or ``step`` is no whole number from 0.
@@ -386,13 +413,45 @@ class Study:
         trial: Trial | int,
         measurements: Sequence[Measurement],
         superseded: frozenset[str] = frozenset(),
-    ) -> str:
+    ) -> Verdict:
         """Store measurements at once; see `report` and `Storage.report`."""
         held = self._held(trial)
         claim = None if self._claim.lease_s is None else self._claim
-        return self.storage.report(
+        reply = self.storage.report(
             self.name, held.number, held.attempt, measurements, superseded=superseded, claim=claim
         )
+        if reply.stop:
+            return Verdict(reply.stop)
+        if reply.pause:
+            return Verdict(reply.pause, pause=True)
+        if over := self.overrun():
+            return Verdict(over)
+        if not measurements or not self._advisor.reads_curves:
+            return GO_ON
+        return self._judge(held, reply.revision)
+
+    def overrun(self) -> str:
+        """Return why even trials that run should end now: the target is reached, or the time spent."""
+        ending = self.spec.ending
+        if ending.target is None and ending.time_s is None:
+            return ""
+        with self._lock:
+            self.refresh()
+            return end_reason(self._history, time.time(), hard=True)
+
+    def _judge(self, held: Trial, revision: int) -> Verdict:
+        """Return the verdict on a trial by what was known when its report was stored."""
+        with self._lock:
+            self.refresh()
+            past = self._history.as_of(revision)
+            now = past.trials[held.number - 1]
+            if now.attempt != held.attempt or now.state is not TrialState.RUNNING:
+                return GO_ON
+            verdict = self._advisor.verdict(now, past)
+            if verdict.budget is not None:
+                self.storage.extend(self.name, held.number, held.attempt, verdict.budget)
+                self.refresh()
+            return verdict
 
     def tell(
         self,
@@ -448,22 +507,81 @@ class Study:
             missing: Why it fails if the first objective was never reported.
         """
         held = self._held(trial)
+        if metrics and self._advisor.has_schedule and self._place(held, metrics):
+            metrics = None
         final = Measurement(0, metrics) if metrics else self._selected(held)
         metric = self.spec.objective.metric
         if final is None or metric not in final.metrics:
             return self.fail(held, missing or f"it never reported {metric!r}")
+        if leg := self._end_of_leg(held):
+            return leg
         if not math.isfinite(final.metrics[metric]):
             at = "" if metrics else f" at step {final.step}"
             return self.fail(held, f"{metric} was {final.metrics[metric]}{at}")
         step = None if metrics else final.step
         return self._end(held, TrialState.COMPLETED, metrics=final.metrics, step=step)
 
-    def stopped(self, trial: Trial | int, reason: str) -> Trial:
-        """End a trial early: its measurement counts; without one it is cancelled."""
+    def _place(self, held: Trial, metrics: Mapping[str, float]) -> bool:
+        """Take what a trial ended with for what it measured at the end of its budget.
+
+        False if it has reported so far already: then this is its last word.
+        """
+        with self._lock:
+            self.refresh()
+            curve = self._history.curve(held.number)
+            if held.budget is None or curve.reach >= held.budget:
+                return False
+            step = held.budget - int(curve.from_zero)
+            self.record_measurements(held, [Measurement(step, metrics)])
+            return True
+
+    def _end_of_leg(self, held: Trial) -> Trial | None:
+        """Pause or requeue a trial whose program ended because it had trained what it was told to.
+
+        None for one that has trained its whole, or ended of its own accord.
+        """
+        if not self._advisor.has_schedule or held.budget is None:
+            return None
+        with self._lock:
+            self.refresh()
+            now = self._history.trials[held.number - 1]
+            reach = self._history.curve(held.number).reach
+            whole = self.spec.max_steps
+            assert now.budget is not None, "a budget is never taken back"
+            if reach >= now.budget:
+                if whole is not None and now.budget >= whole:
+                    return None
+                return self.pause_running(held, f"it has trained its {now.budget} steps")
+            if reach == held.budget:  # it kept to what it had been told; by now it may go on
+                self.requeue(held, f"it goes on to {now.budget} steps")
+                return self._history.trials[held.number - 1]
+            return None
+
+    def pause_running(self, trial: Trial | int, reason: str) -> Trial:
+        """Pause a running trial whose program has ended; what it measured so far stands."""
+        held = self._held(trial)
+        final = self._selected(held)
+        paused = self.storage.pause(
+            self.name,
+            held.number,
+            held.attempt,
+            reason,
+            metrics={} if final is None else final.metrics,
+            step=None if final is None else final.step,
+        )
+        self._tell_observers(paused)
+        return paused
+
+    def stopped(self, trial: Trial | int, reason: str, *, by_rule: bool = False) -> Trial:
+        """End a trial early: its measurement counts; without one it is cancelled.
+
+        One that a rule ends because its objective is not finite has failed.
+        """
         held = self._held(trial)
         final = self._selected(held)
         if final is None or not math.isfinite(final.metrics[self.spec.objective.metric]):
-            return self._end(held, TrialState.CANCELLED, reason=reason)
+            ended = TrialState.FAILED if by_rule and final else TrialState.CANCELLED
+            return self._end(held, ended, reason=reason)
         state = TrialState.STOPPED
         return self._end(held, state, metrics=final.metrics, step=final.step, reason=reason)
 
@@ -481,6 +599,43 @@ class Study:
         self.storage.requeue(self.name, held.number, held.attempt, reason, fault=fault)
         self.refresh()
         self._tell_observers(self._history.trials[held.number - 1])
+
+    def resume_trial(self, trial: Trial | int, reason: str = "a person resumed it") -> Trial:
+        """Put a paused trial back in the queue; it goes on from its checkpoint.
+
+        Raises:
+            StateError: it is not paused.
+        """
+        resumed = self.storage.resume(self.name, _number(trial), reason)
+        self._reopen()
+        return resumed
+
+    def continue_trial(self, trial: Trial | int, steps: int) -> Trial:
+        """Queue a new trial that goes on where an ended one left off, with the same values.
+
+        The ended trial and its result stay as they are; the new one begins from its checkpoint.
+
+        Args:
+            trial: The trial or its number.
+            steps: How many steps it is to train in all, those before included.
+
+        Raises:
+            StateError: the trial has not ended.
+            SpecError: it has trained so many steps already.
+            StudyEnded: the study has all its trials; raise ``max_trials`` first.
+        """
+        before = self.storage.trial(self.name, _number(trial))
+        if not before.is_final:
+            msg = f"Trial {before.number} is {before.state}. To let it go on, resume it."
+            raise StateError(msg)
+        curve = Curve(
+            (m.attempt, m.measurement) for m in self.storage.measured(self.name, before.number)
+        )
+        if steps <= curve.reach:
+            message = f"Trial {before.number} has trained {curve.reach} steps; continue it to more than that, not {steps}."
+            raise SpecError([Problem("E120", message)])
+        suggestion = Suggestion(before.values, "continued", budget=steps, parent=before.number)
+        return self._add_to_queue(suggestion, repeat=True)
 
     def renew(self) -> None:
         """Begin anew the leases of all trials this object holds."""
@@ -500,15 +655,21 @@ class Study:
             StudyEnded: the study has all its trials; raise ``max_trials`` first.
         """
         point = self.space.complete(values)
+        return self._add_to_queue(Suggestion(point, "user"), repeat=repeat)
+
+    def _add_to_queue(self, suggestion: Suggestion, *, repeat: bool) -> Trial:
         while True:
             self.refresh()
-            earlier = self._history.tried(self.space.key(point))
+            earlier = self._history.tried(self.space.key(suggestion.values))
             if earlier is not None and not repeat:
                 msg = f"Trial {earlier} has these values already; to run them once more, say repeat=True (--repeat)."
                 raise SpaceError(msg)
+            after = len(self._history.trials)
+            if suggestion.budget is None:
+                budget = self._advisor.first_budget(after + 1, self.spec)
+                suggestion = replace(suggestion, budget=budget)
             try:
-                after = len(self._history.trials)
-                added = self.storage.add_trials(self.name, [Suggestion(point, "user")], after=after)
+                added = self.storage.add_trials(self.name, [suggestion], after=after)
             except ConflictError:
                 continue
             self._reopen()
@@ -523,6 +684,14 @@ class Study:
     def request_stop(self, trial: Trial | int, reason: str = "a person stopped it") -> Trial:
         """Cancel a trial that waits; ask the worker of one that runs to end it."""
         return self.storage.request_stop(self.name, _number(trial), reason)
+
+    def request_pause(self, trial: Trial | int, reason: str = "a person paused it") -> Trial:
+        """Hold a trial that waits; ask the worker of one that runs to pause it. See `resume_trial`.
+
+        Raises:
+            StateError: it has ended.
+        """
+        return self.storage.request_pause(self.name, _number(trial), reason)
 
     def pause(self, reason: str = "a person paused it") -> None:
         """Start no new trials until `resume`; those that run go on.
@@ -593,58 +762,104 @@ class Study:
                 waiting = self.storage.claim(self.name, self._claim)
                 if waiting is not None:
                     return [waiting]
-            count = min(count, self._budget_left())
-            suggestions = () if self._exhausted else self._suggest(count)
-            if not suggestions and not self._exhausted:
-                self._exhausted = True
-                return ()  # once more, with a look for the dead
-            if not suggestions:
+            if enough := end_reason(self._history, time.time()):
                 self._settle()
-                msg = f"Study {self.name!r} is exhausted: {self._nothing_new()}."
+                msg = f"Study {self.name!r} has enough: {enough}."
                 raise StudyEnded(msg)
-            try:
-                after = len(self._history.trials)
-                added = self.storage.add_trials(
-                    self.name, suggestions, after=after, claim=self._claim
-                )
-            except ConflictError:
-                return ()
-            self._history.update(added)
-            self._follow_choices(added)
-            return added
+            room = self._room()
+            if moves := self._advisor.moves(self._history, count, room):
+                return self._carry_out(moves)
+            self._settle()
+            self._say_why_nothing(room)
+        raise AssertionError  # it was said
+
+    def _carry_out(self, moves: Sequence[Move]) -> Sequence[Trial]:
+        """Do what was decided; return the trials that this object runs now."""
+        begins = [move for move in moves if isinstance(move, Begin)]
+        resumes = 0
+        try:
+            for move in moves:
+                match move:
+                    case Halt(number, reason):
+                        self._halt(self._history.trials[number - 1], reason)
+                    case Resume(number, budget, reason):
+                        self.storage.resume(self.name, number, reason, budget=budget)
+                        resumes += 1
+            taken = list(self._begin(begins)) if begins else []
+        except (ConflictError, StateError, LeaseLostError):  # others were faster: think again
+            return ()
+        while resumes and (waiting := self.storage.claim(self.name, self._claim)):
+            taken.append(waiting)
+            resumes -= 1
+        return taken
+
+    def _begin(self, begins: Sequence[Begin]) -> Sequence[Trial]:
+        """Add new trials with the schedule's values, or else the searcher's; none once the space is exhausted."""
+        wanted = sum(begin.suggestion is None for begin in begins)
+        found = iter(self._advisor.suggest(self._history, wanted) if wanted else ())
+        suggestions: list[Suggestion] = []
+        for begin in begins:
+            suggestion = begin.suggestion or next(found, None)
+            if suggestion is None:
+                self._exhausted = not suggestions
+                break
+            suggestions.append(replace(suggestion, budget=begin.budget))
+        if not suggestions:
+            return ()
+        added = self.storage.add_trials(
+            self.name, suggestions, after=len(self._history.trials), claim=self._claim
+        )
+        self._history.update(added)
+        self._follow_choices(added)
+        return added
+
+    def _halt(self, trial: Trial, reason: str) -> None:
+        """End a paused trial; without a value that counts it has failed."""
+        value = trial.metrics.get(self.spec.objective.metric, math.nan)
+        if math.isfinite(value):
+            state = TrialState.STOPPED
+            self._end(trial, state, metrics=trial.metrics, step=trial.step, reason=reason)
+        else:
+            metric = self.spec.objective.metric
+            self._end(trial, TrialState.FAILED, reason=f"{reason}; its {metric} was {value}")
+
+    def _say_why_nothing(self, room: int) -> NoReturn:
+        """Raise why there is no trial to hand out now."""
+        paused = [t for t in self._history.open if t.state is TrialState.PAUSED]
+        held = [t.number for t in paused if t.pause_requested]
+        going = [t for t in self._history.open if t.state is not TrialState.PAUSED]
+        if going and (room or len(paused) > len(held)):
+            raise StudyWaiting(
+                f"Study {self.name!r} has no trial to run until one of {len(going)} that run reports or ends."
+            )
+        if held and not going:
+            numbers = ", ".join(map(str, held))
+            raise StudyEnded(
+                f"Study {self.name!r} waits for paused trials: {numbers}. Let one go on: tunesmith resume {self.name}/{held[0]}"
+            )
+        if self._exhausted:
+            msg = f"Study {self.name!r} is exhausted: {self._nothing_new()}."
+            raise StudyEnded(msg)
+        raise StudyEnded(f"Study {self.name!r} has its {self.spec.max_trials} trials (max_trials).")
 
     def _nothing_new(self) -> str:
         """Return why the study has no new points to try; ``""`` while it may have some."""
-        limit = self.spec.max_trials
-        counted = len(self._history.trials) - self._history.count(TrialState.CANCELLED)
-        if limit is not None and counted >= limit:
-            return f"all {limit} trials have ended"
+        if enough := end_reason(self._history, time.time()):
+            return enough
         if not self._exhausted:
-            return ""
+            return "" if self._room() else f"all {self.spec.max_trials} trials have ended"
         size = self.space.size
         if size is None:
             return f"{self.spec.algorithm.name} has no more points to try"
         return f"all {size} points of the space have been tried"
 
-    def _suggest(self, count: int) -> Sequence[Suggestion]:
-        start = list(start_points(self._history))[:count]
-        if start:
-            return start
-        rng = position_rng(self.spec.seed, len(self._history.trials))
-        suggestions = self._searcher.suggest(self._history, count, rng)
-        assert all(self.space.contains(s.values) for s in suggestions), "a searcher left the space"
-        return suggestions
-
-    def _budget_left(self) -> int:
+    def _room(self) -> int:
+        """Return how many new trials the study may still have."""
+        if self._exhausted:
+            return 0
         limit = self.spec.max_trials
-        if limit is None:
-            return 1_000_000
         counted = len(self._history.trials) - self._history.count(TrialState.CANCELLED)
-        if counted >= limit:
-            self._settle()
-            msg = f"Study {self.name!r} has its {limit} trials (max_trials)."
-            raise StudyEnded(msg)
-        return limit - counted
+        return _ENDLESS if limit is None else max(0, limit - counted)
 
     def _something_waits(self) -> bool:
         if self._history.count(TrialState.QUEUED):
@@ -698,6 +913,8 @@ class Study:
             reason=reason,
         )
         self._tell_observers(ended)
+        if trial.state is TrialState.PAUSED:  # whoever ends a paused trial goes on deciding
+            return ended
         if state is TrialState.FAILED or self._nothing_new():
             with self._lock:
                 self.refresh()
@@ -712,6 +929,12 @@ class Study:
         if max_trials is not None and limit is not None and max_trials > limit:
             self.set_budget(max_trials=max_trials)
 
+    def _take_ending(self, ending: Ending) -> None:
+        """Take the conditions under which a continued study has enough from who continues it."""
+        if ending != self.spec.ending:
+            self.storage.set_budget(self.name, ending=ending)
+            self._reopen()
+
     def _give_up_after_failures(self) -> None:
         failed, bound = self._history.count(TrialState.FAILED), self.spec.max_failed_trials
         if self._record.state is StudyState.ACTIVE and bound is not None and failed > bound:
@@ -719,18 +942,19 @@ class Study:
 
     def _settle(self) -> None:
         """Mark the study as finished once everything it may try has ended."""
-        while (
-            self._record.state is StudyState.ACTIVE
-            and not self._history.open
-            and (reason := self._nothing_new())
-        ):
+        while self._record.state is StudyState.ACTIVE and (reason := self._nothing_new()):
+            rest = resting(self._history)
+            if len(rest) < len(self._history.open):
+                return  # some run or wait, or a person holds them
+            if rest and not end_reason(self._history, time.time()):
+                return  # the schedule says what becomes of them
             try:
+                for trial in rest:
+                    self._halt(trial, f"the study has ended: {reason}")
                 state = StudyState.FINISHED
                 self.storage.set_state(self.name, state, reason, at=self._record.revision)
-            except (
-                ConflictError
-            ):  # somebody may have queued a trial or raised the budget: look again
-                pass
+            except (ConflictError, StateError, LeaseLostError):
+                pass  # somebody may have queued a trial or raised the budget: look again
             self.refresh()
 
     def _reopen(self) -> None:

@@ -566,8 +566,8 @@ class StorageContract:
     def test_a_report_of_nothing_is_taken(self, storage: Storage) -> None:
         _running(storage)
 
-        assert storage.report("s", 1, 1, []) == ""
-        assert storage.report("s", 1, 1, [Measurement(0, {})]) == ""
+        assert storage.report("s", 1, 1, []).stop == ""
+        assert storage.report("s", 1, 1, [Measurement(0, {})]).stop == ""
         assert storage.measurements("s", 1) == []
 
     def test_attempts_have_measurements_of_their_own(self, storage: Storage) -> None:
@@ -736,8 +736,8 @@ class StorageContract:
         asked = storage.request_stop("s", 1, "too slow")
 
         assert (asked.state, asked.stop_requested) == (TrialState.RUNNING, "too slow")
-        assert storage.report("s", 1, 1, [Measurement(0, {"loss": 1.0})]) == "too slow"
-        assert storage.report("s", 1, 1, []) == "too slow"
+        assert storage.report("s", 1, 1, [Measurement(0, {"loss": 1.0})]).stop == "too slow"
+        assert storage.report("s", 1, 1, []).stop == "too slow"
 
     @pytest.mark.parametrize("state", sorted(FINAL - {TrialState.CANCELLED}))
     def test_an_ended_trial_is_not_stopped(self, storage: Storage, state: TrialState) -> None:

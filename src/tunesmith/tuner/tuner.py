@@ -18,6 +18,7 @@ from tunesmith.model import (
     TrialState,
     leaders,
 )
+from tunesmith.stopping import GO_ON, Verdict
 from tunesmith.study import Study
 from tunesmith.tuner.events import BestChanged, Event, Note, TrialEnded, TrialMeasured, TrialStarted
 
@@ -28,6 +29,7 @@ LEASE_S = 60.0
 
 _RENEW_S = LEASE_S / 4
 _READ_S = 0.2  # how often metrics are read and the storage is asked for news
+_PREEMPTIONS = 20  # in a row without a measurement, after which they count as faults
 _HOPELESS = 5  # if the first ones all fail, the program is broken, not the values
 
 
@@ -48,6 +50,7 @@ class _Running:
     collector: Collector
     last_step: int = -1
     lost: bool = False
+    verdict: Verdict = GO_ON
     seen: set[str] = field(default_factory=set)
 
 
@@ -82,6 +85,7 @@ class Tuner:
         self._running: dict[int, _Running] = {}
         self._haste = Haste.NONE
         self._acted = Haste.NONE
+        self._preempted: dict[int, int] = {}  # how often a trial was, without getting further
         self._ended = ""  # why there are no new trials; "" while there may be
         self._leaders: list[Trial] = []
         self._read_at = 0.0
@@ -184,7 +188,7 @@ class Tuner:
             case Ended():
                 self._end(self._running[event.number], event)
 
-    def _take_report(self, event: Reported) -> str:
+    def _take_report(self, event: Reported) -> Verdict:
         run = self._running[event.number]
         step = run.last_step + 1 if event.step is None else event.step
         run.last_step = step
@@ -202,6 +206,11 @@ class Tuner:
                 self._stop(run, Outcome.INTERRUPTED, "another tuner has it by now")
             elif now.stop_requested:
                 self._stop(run, Outcome.STOPPED, now.stop_requested)
+            elif now.pause_requested:
+                self._stop(run, Outcome.PAUSED, now.pause_requested)
+        if self._running and (over := self._study.overrun()):
+            for run in self._running.values():
+                self._stop(run, Outcome.STOPPED, over)
         if self._haste > self._acted:
             self._act_on_haste()
 
@@ -221,9 +230,10 @@ class Tuner:
         """Store what is new; return why the program says that its values can't be tried, or ``""``."""
         batch = run.collector.read(final=final)
         if batch.measurements or batch.superseded:
-            reason = self._store(run, batch.measurements, batch.superseded)
-            if reason and not final:
-                self._stop(run, Outcome.STOPPED, reason)
+            verdict = self._store(run, batch.measurements, batch.superseded)
+            if verdict and not final:
+                outcome = Outcome.PAUSED if verdict.pause else Outcome.STOPPED
+                self._stop(run, outcome, verdict.reason)
         for note in run.collector.notes:
             if note not in run.seen:
                 run.seen.add(note)
@@ -235,19 +245,22 @@ class Tuner:
         run: _Running,
         measurements: Sequence[Measurement],
         superseded: frozenset[str] = frozenset(),
-    ) -> str:
+    ) -> Verdict:
         try:
-            reason = self._study.record_measurements(run.trial, measurements, superseded)
+            verdict = self._study.record_measurements(run.trial, measurements, superseded)
         except (LeaseLostError, StateError) as error:
             run.lost = True
-            return str(error)
+            return Verdict(str(error))
+        self._preempted.pop(run.trial.number, None)
+        run.verdict = verdict or run.verdict
         for measurement in measurements:
             self._observe(TrialMeasured(run.trial, measurement))
-        return reason
+        return verdict
 
     # Ending
 
     def _end(self, run: _Running, ended: Ended) -> None:
+        ended = self._understood(run, ended)
         infeasible = self._collect(run, final=True)
         del self._running[run.trial.number]
         if run.lost:
@@ -271,19 +284,39 @@ class Tuner:
             case Outcome.SUCCEEDED:
                 missing = run.collector.missing_sentence()
                 study.complete(trial, self._final(trial, ended), missing=missing)
-            case Outcome.STOPPED:
-                study.stopped(trial, ended.reason)
+            case Outcome.STOPPED | Outcome.PAUSED:
+                self._heed(trial, ended.reason, pause=ended.outcome is Outcome.PAUSED)
             case Outcome.INFEASIBLE:
                 study.end(trial, TrialState.INFEASIBLE, ended.reason)
             case Outcome.FAILED:
                 study.fail(trial, ended.reason)
-            case Outcome.INTERRUPTED:
+            case Outcome.INTERRUPTED | Outcome.PREEMPTED:
                 study.requeue(trial, ended.reason)
             case Outcome.LOST if trial.faults < self._retries:
                 study.requeue(trial, ended.reason, fault=True)
             case Outcome.LOST:
                 times = f" ({trial.faults + 1} times)" if trial.faults else ""
                 study.fail(trial, ended.reason + times)
+
+    def _heed(self, trial: Trial, reason: str, *, pause: bool) -> None:
+        """Pause or stop a trial whose program has ended because it was asked to."""
+        if pause:
+            self._study.pause_running(trial, reason)
+            return
+        self._study.refresh()
+        now = self._study.history.trials[trial.number - 1]
+        self._study.stopped(trial, reason, by_rule=not now.stop_requested)
+
+    def _understood(self, run: _Running, ended: Ended) -> Ended:
+        """Return the end as what it means for the trial."""
+        if ended.outcome is Outcome.SUCCEEDED and run.verdict:  # it heard, saved and left
+            outcome = Outcome.PAUSED if run.verdict.pause else Outcome.STOPPED
+            return Ended(ended.number, outcome, run.verdict.reason)
+        if ended.outcome is Outcome.PREEMPTED:  # any number of times, if it gets on in between
+            times = self._preempted[ended.number] = self._preempted.get(ended.number, 0) + 1
+            if times > _PREEMPTIONS:
+                return Ended(ended.number, Outcome.LOST, ended.reason)
+        return ended
 
     def _final(self, trial: Trial, ended: Ended) -> dict[str, float] | None:
         """Return the metrics a function returned, joined with the others it had reported last."""
@@ -330,7 +363,8 @@ class Tuner:
         state = self._study.record.state
         if state is StudyState.ACTIVE:
             # Others may still run trials of this study: wait, in case they die.
-            return bool(self._ended) and not self._study.history.open
+            rest = (t for t in self._study.history.open if not _is_held(t))
+            return bool(self._ended) and not any(rest)
         if state is StudyState.PAUSED:
             return False
         self._ended = self._study.record.reason
@@ -344,6 +378,11 @@ class Tuner:
                 self._study.requeue(run.trial, "the tuner broke down")
             except TunesmithError:
                 continue
+
+
+def _is_held(trial: Trial) -> bool:
+    """Whether a person keeps the trial paused."""
+    return trial.state is TrialState.PAUSED and bool(trial.pause_requested)
 
 
 def _duration_s(trial: Trial) -> float:

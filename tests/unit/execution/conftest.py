@@ -14,6 +14,7 @@ from tunesmith.execution import (
 )
 from tunesmith.model import Objective, Program, Resources, StudySpec, Trial
 from tunesmith.space import Double, Space, Value
+from tunesmith.stopping import Verdict
 
 Run = Callable[..., Ended]
 
@@ -91,7 +92,7 @@ def next_end() -> Callable[..., Ended]:
         while time.monotonic() < deadline:
             match executor.wait(0.5):
                 case Reported() as report:
-                    report.answer(answer(report))
+                    report.answer(Verdict(answer(report)))
                 case Ended() as ended:
                     return ended
         pytest.fail("no trial ended in time")

@@ -41,7 +41,7 @@ def test_a_signal_that_programs_bring_upon_themselves_is_a_failure(name: str, st
     assert ended.reason == f"died by {name}: ValueError: größe"
 
 
-@pytest.mark.parametrize("name", ["SIGKILL", "SIGTERM", "SIGHUP", "SIGINT", "SIGUSR1"])
+@pytest.mark.parametrize("name", ["SIGKILL", "SIGHUP", "SIGINT", "SIGUSR1"])
 def test_any_other_signal_came_from_outside(name: str, stderr: Path) -> None:
     ended = explain(-signal.Signals[name], stderr)
 
@@ -49,9 +49,16 @@ def test_any_other_signal_came_from_outside(name: str, stderr: Path) -> None:
     assert ended.reason.startswith(f"killed from outside by {name}")
 
 
-@pytest.mark.parametrize("status", [137, 143])
-def test_a_shell_whose_program_was_killed_counts_as_killed(status: int, stderr: Path) -> None:
-    assert explain(status, stderr).outcome is Outcome.LOST
+@pytest.mark.parametrize("status", [-signal.SIGTERM, 143])
+def test_a_request_to_end_that_came_from_outside_preempts(status: int, stderr: Path) -> None:
+    ended = explain(status, stderr)
+
+    assert ended.outcome is Outcome.PREEMPTED
+    assert ended.reason == "preempted: SIGTERM from outside"
+
+
+def test_a_shell_whose_program_was_killed_counts_as_killed(stderr: Path) -> None:
+    assert explain(137, stderr).outcome is Outcome.LOST
 
 
 @pytest.mark.parametrize("status", [129, 130, 139, 255])

@@ -14,6 +14,7 @@ import pytest
 from tunesmith.errors import SpecError, TrialInfeasible, TrialStopped
 from tunesmith.execution import Ended, FunctionExecutor, LiveTrial, Outcome, Reported
 from tunesmith.model import Resources, Trial
+from tunesmith.stopping import GO_ON
 
 Functions = Callable[..., FunctionExecutor]
 MakeTrial = Callable[..., Trial]
@@ -289,7 +290,7 @@ def test_trials_at_the_same_time_have_workers_of_their_own(
     begun = [executor.wait(30.0), executor.wait(30.0)]
     for report in begun:
         assert isinstance(report, Reported)
-        report.answer("")
+        report.answer(GO_ON)
 
     assert next_end(executor).metrics != next_end(executor).metrics
 
@@ -323,7 +324,7 @@ def test_a_trial_that_is_stopped_takes_its_worker_with_it(
     executor.start(trial(1))
     report = executor.wait(30.0)
     assert isinstance(report, Reported)
-    report.answer("")
+    report.answer(GO_ON)
 
     executor.stop(1, Outcome.STOPPED, "enough")
 
@@ -346,7 +347,7 @@ def test_a_function_that_returns_while_it_is_stopped_has_its_result(
     first = executor.wait(30.0)
     assert isinstance(first, Reported)
     executor.stop(1, Outcome.STOPPED, "enough")
-    first.answer("")
+    first.answer(GO_ON)
 
     assert next_end(executor) == Ended(1, Outcome.SUCCEEDED, metrics={"y": 0.5})
     executor.start(trial(2))
@@ -396,7 +397,7 @@ def test_a_daemon_of_a_stopped_function_is_found_and_killed(
     executor.start(trial())
     report = executor.wait(30.0)
     assert isinstance(report, Reported)
-    report.answer("")
+    report.answer(GO_ON)
     assert len(marked()) == 2
 
     executor.stop(1, Outcome.STOPPED, "enough")
@@ -495,7 +496,7 @@ def test_gpus_stay_with_their_worker(
     executor.start(trial(2))
     for report in [executor.wait(30.0), executor.wait(30.0)]:
         assert isinstance(report, Reported)
-        report.answer("")
+        report.answer(GO_ON)
 
     assert {next_end(executor).metrics["y"], next_end(executor).metrics["y"]} == {3.0, 5.0}
     executor.start(trial(3))

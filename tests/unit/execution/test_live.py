@@ -8,6 +8,7 @@ import pytest
 from tunesmith.errors import MetricError, SpecError, TrialStopped
 from tunesmith.execution import LiveTrial
 from tunesmith.execution.live import call, check_function
+from tunesmith.execution.messages import Answer
 from tunesmith.space import Categorical, Double, Space
 
 SPACE = Space({"lr": Double(0.0, 1.0), "opt": Categorical(["a", "b"])})
@@ -53,7 +54,10 @@ class Callee:
 
 
 def live(values: Mapping[str, Any], answer: str = "") -> LiveTrial:
-    return LiveTrial(7, values, Path("/d"), Path("/d/checkpoints"), lambda _step, _metrics: answer)
+    said = Answer(answer)
+    return LiveTrial(
+        7, values, Path("/d"), Path("/d/checkpoints"), None, lambda _step, _metrics: said
+    )
 
 
 @pytest.mark.parametrize(

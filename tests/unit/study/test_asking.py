@@ -265,7 +265,7 @@ def test_arguments_that_make_no_sense_are_refused_before_anything_is_stored(
 
 def test_who_was_overtaken_thinks_again(make: Make, url: str) -> None:
     slow, quick = (make(name="s", storage=url, max_trials=4) for _ in range(2))
-    suggest = slow._searcher.suggest
+    suggest = slow._advisor._searcher.suggest
     overtaken: list[int] = []
 
     class Overtaken:
@@ -277,7 +277,7 @@ def test_who_was_overtaken_thinks_again(make: Make, url: str) -> None:
                 overtaken.append(after)
             return suggestions
 
-    slow._searcher = Overtaken()  # type: ignore[assignment]
+    slow._advisor._searcher = Overtaken()  # type: ignore[assignment]
 
     trials = slow.ask(9)
 
@@ -565,13 +565,14 @@ def test_a_waiting_trial_is_cancelled_and_not_counted(make: Make) -> None:
 def test_a_running_trial_hears_that_it_should_stop(make: Make) -> None:
     study = make()
     trial = study.ask()
-    assert study.report(trial, 0, loss=1.0) == ""
+    assert not study.report(trial, 0, loss=1.0)
 
     study.request_stop(trial, "it diverges")
-    reason = study.report(trial, 1, loss=2.0)
-    stopped = study.stopped(trial, reason)
+    verdict = study.report(trial, 1, loss=2.0)
+    stopped = study.stopped(trial, verdict.reason)
 
-    assert reason == "it diverges"
+    assert verdict
+    assert str(verdict) == "it diverges"
     assert (stopped.state, stopped.reason) == (TrialState.STOPPED, "it diverges")
     assert (stopped.metrics, stopped.step) == ({"loss": 2.0}, 1)
 

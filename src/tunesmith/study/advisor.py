@@ -1,0 +1,69 @@
+"""What a study does next, and what becomes of a trial that runs: its searcher, its rules, its schedule."""
+
+from collections.abc import Sequence
+
+from tunesmith.model import History, StudySpec, Suggestion, Trial
+from tunesmith.search import make_searcher, position_rng
+from tunesmith.stopping import Begin, Move, Verdict, judge, make_rules, make_schedule
+from tunesmith.study.start import start_points
+
+__all__ = ["Advisor"]
+
+
+class Advisor:
+    """Decides by the history alone; who carries it out is the study.
+
+    Args:
+        spec: The study.
+
+    Raises:
+        SpecError: a part that the spec names is not there, or can't serve such a study.
+        SpaceError: likewise, of the space.
+    """
+
+    def __init__(self, spec: StudySpec) -> None:
+        self._searcher = make_searcher(spec.algorithm)
+        self._searcher.check(spec)
+        self._rules = make_rules(spec.stopping)
+        self._schedule = make_schedule(spec.stopping)
+        for part in (*self._rules, self._schedule):
+            if part is not None:
+                part.check(spec)
+
+    @property
+    def has_schedule(self) -> bool:
+        """Whether a schedule owns the budget of trials."""
+        return self._schedule is not None
+
+    @property
+    def reads_curves(self) -> bool:
+        """Whether it decides by what trials measured on their way."""
+        return bool(self._rules) or self.has_schedule
+
+    def first_budget(self, number: int, spec: StudySpec) -> int | None:
+        """Return how many steps trial ``number`` trains at first; None for as many as it likes."""
+        if self._schedule is None:
+            return spec.max_steps
+        return self._schedule.first_budget(number, spec)
+
+    def moves(self, history: History, count: int, room: int) -> Sequence[Move]:
+        """Return what to do with ``count`` free slots; see `Schedule.moves`."""
+        if self._schedule is None:
+            return [Begin(history.spec.max_steps)] * min(count, room)
+        rng = position_rng(history.spec.seed, len(history.trials))
+        return self._schedule.moves(history, count, room, rng)
+
+    def suggest(self, history: History, count: int) -> Sequence[Suggestion]:
+        """Return up to ``count`` points for new trials; fewer if the space has no more."""
+        start = list(start_points(history))[:count]
+        if start:
+            return start
+        rng = position_rng(history.spec.seed, len(history.trials))
+        suggestions = self._searcher.suggest(history, count, rng)
+        space = history.spec.space
+        assert all(space.contains(s.values) for s in suggestions), "a searcher left the space"
+        return suggestions
+
+    def verdict(self, trial: Trial, history: History) -> Verdict:
+        """Return what becomes of a running trial that has just measured something."""
+        return judge(trial, history, self._rules, self._schedule)
