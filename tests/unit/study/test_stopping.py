@@ -1,0 +1,471 @@
+"""How a study stops, pauses, resumes and continues trials, asked and told by hand."""
+
+import math
+from pathlib import Path
+
+import pytest
+
+from tunesmith.errors import SpecError, StateError, StudyEnded, StudyWaiting
+from tunesmith.model import Ending, StudyState, Suggestion, Trial, TrialState
+from tunesmith.space import Double
+from tunesmith.study import Study
+
+SPACE = {"x": Double(0.0, 1.0)}
+
+
+def make(folder: Path | None = None, **settings: object) -> Study:
+    settings = {"minimize": "loss", "algorithm": "random", "seed": 1, "max_trials": 9} | settings
+    storage = "sqlite://" if folder is None else f"sqlite:///{folder / 's.db'}"
+    return Study(SPACE, name="s", storage=storage, **settings)  # type: ignore[arg-type]
+
+
+def loss_of(trial: Trial, step: int) -> float:
+    return abs(float(trial.values["x"]) - 0.3) + 1.0 / step
+
+
+def run(study: Study, *, steps: int = 9) -> dict[int, list[int]]:
+    """Train trials one after another until the study ends; return the steps each one trained."""
+    trained: dict[int, list[int]] = {}
+    while True:
+        try:
+            trial = study.ask()
+        except StudyEnded:
+            return trained
+        done = trained.setdefault(trial.number, [])
+        first = done[-1] + 1 if done else 1
+        for step in range(first, steps + 1):
+            done.append(step)
+            if study.report(trial, step, loss=loss_of(trial, step)):
+                break
+        study.tell(trial)
+
+
+def reasons(study: Study) -> list[str]:
+    return [t.reason for t in study.trials if t.state is TrialState.STOPPED]
+
+
+# Rules
+
+
+def test_a_rule_stops_a_trial_with_its_sentence() -> None:
+    study = make(stopping={"name": "median", "min_trials": 2})
+    for x in (0.3, 0.35):
+        study.enqueue({"x": x})
+        good = study.ask()
+        for step in (1, 2, 3):
+            assert not study.report(good, step, loss=loss_of(good, step))
+        study.tell(good)
+    study.enqueue({"x": 1.0})
+    bad = study.ask()
+
+    verdict = study.report(bad, 1, loss=loss_of(bad, 1))
+    ended = study.stopped(bad, verdict.reason, by_rule=True)
+
+    assert not verdict.pause
+    assert "worse than the median" in verdict.reason
+    assert (ended.state, ended.step, ended.reason) == (TrialState.STOPPED, 1, verdict.reason)
+
+
+def test_what_another_process_reports_is_judged_by(tmp_path: Path) -> None:
+    settings = {"stopping": {"name": "median", "min_trials": 2}}
+    here, there = make(tmp_path, **settings), make(tmp_path, **settings)
+    for x in (0.3, 0.35):
+        there.enqueue({"x": x})
+        good = there.ask()
+        there.report(good, 1, loss=loss_of(good, 1))
+        there.tell(good)
+    here.enqueue({"x": 1.0})
+
+    assert here.report(here.ask(), 1, loss=1.7)
+
+
+def test_a_trial_whose_value_is_nan_when_a_rule_stops_it_has_failed() -> None:
+    study = make(stopping="threshold")
+    trial = study.ask()
+
+    verdict = study.report(trial, 1, loss=math.nan)
+    ended = study.stopped(trial, verdict.reason, by_rule=True)
+
+    assert verdict
+    assert ended.state is TrialState.FAILED
+
+
+@pytest.mark.parametrize(
+    ("stopping", "words"),
+    [
+        ("medain", "did you mean 'median'"),
+        ({"name": "median", "min_trial": 3}, "has these settings"),
+        (["hyperband", "pbt"], "one schedule"),
+        ("hyperband", "max_steps"),
+        (["median", "median"], "named once"),
+    ],
+)
+def test_stopping_that_makes_no_sense_is_refused_before_anything_is_made(
+    stopping: object, words: str, tmp_path: Path
+) -> None:
+    with pytest.raises(SpecError, match=words):
+        make(tmp_path, stopping=stopping)
+
+    assert not (tmp_path / "s.db").exists()
+
+
+# Schedules
+
+
+def test_a_trial_that_has_trained_its_budget_pauses_and_is_resumed_with_a_larger_one() -> None:
+    study = make(stopping={"name": "halving", "min_steps": 3}, max_steps=9, max_trials=3)
+
+    trained = run(study)
+
+    trials = study.trials
+    assert sorted(len(steps) for steps in trained.values()) == [3, 3, 9]
+    assert all(steps == list(range(1, len(steps) + 1)) for steps in trained.values())
+    best = min(trials, key=lambda t: abs(float(t.values["x"]) - 0.3))
+    assert (best.state, best.step, best.attempt, best.budget) == (TrialState.COMPLETED, 9, 2, 9)
+    assert {t.state for t in trials if t is not best} == {TrialState.STOPPED}
+    assert all("not" in reason for reason in reasons(study))
+    assert study.record.state is StudyState.FINISHED
+
+
+def test_those_who_train_to_the_budget_they_are_given_tell_what_came_of_it() -> None:
+    study = make(stopping={"name": "hyperband", "min_steps": 3}, max_steps=9)
+    spent = 0
+    trained: dict[int, int] = {}
+
+    while True:
+        try:
+            trial = study.ask()
+        except StudyEnded:
+            break
+        assert trial.budget is not None
+        spent += trial.budget - trained.get(trial.number, 0)
+        trained[trial.number] = trial.budget
+        study.tell(trial, loss=loss_of(trial, trial.budget))
+
+    assert spent < 9 * len(trained)
+    completed = [t for t in study.trials if t.state is TrialState.COMPLETED]
+    assert completed
+    assert all(trained[t.number] == 9 for t in completed)
+    assert study.record.state is StudyState.FINISHED
+
+
+_POPULATION = {"population": 3, "interval": 3}
+
+
+@pytest.mark.parametrize(
+    "stopping",
+    [
+        {"name": "halving"},
+        {"name": "hyperband"},
+        {"name": "asha-promotion"},
+        {"name": "pbt", **_POPULATION},
+        {"name": "pb2", **_POPULATION},
+    ],
+    ids=lambda stopping: str(stopping["name"]),
+)
+def test_another_process_goes_on_with_a_schedule_where_the_first_was_lost(
+    stopping: dict[str, object], tmp_path: Path
+) -> None:
+    settings = {"stopping": stopping, "max_steps": 9}
+    first = make(tmp_path, **settings)
+    for _ in range(3):
+        trial = first.ask()
+        for step in range(1, 4):
+            if first.report(trial, step, loss=loss_of(trial, step)):
+                break
+        first.tell(trial)
+    seen = {t.number: t.values for t in first.trials}
+    first.close()
+
+    second = make(tmp_path, **settings)
+    run(second)
+
+    trials = second.trials
+    assert {t.number: t.values for t in trials if t.number in seen} == seen
+    assert all(t.is_final for t in trials)
+    assert second.record.state is StudyState.FINISHED
+    assert any(t.state is TrialState.COMPLETED for t in trials)
+
+
+def test_with_nothing_to_run_until_others_report_one_is_told_to_wait(tmp_path: Path) -> None:
+    study = make(tmp_path, stopping={"name": "halving", "min_steps": 3}, max_steps=9, max_trials=3)
+    running = study.ask(3)
+    for trial in running[:2]:
+        study.tell(trial, loss=loss_of(trial, 3))
+
+    with pytest.raises(StudyWaiting, match="1 that run"):
+        study.ask()
+    study.tell(running[2], loss=loss_of(running[2], 3))
+
+    assert study.ask().budget == 9
+
+
+def test_a_point_of_the_users_own_begins_with_the_schedules_first_budget() -> None:
+    study = make(stopping={"name": "asha-promotion", "min_steps": 3}, max_steps=9)
+
+    study.enqueue({"x": 0.3})
+
+    assert study.ask().budget == 3
+
+
+# A person
+
+
+def test_a_person_pauses_a_trial_and_resumes_it_later() -> None:
+    study = make(max_trials=1)
+    trial = study.ask()
+    assert not study.report(trial, 1, loss=1.0)
+
+    study.request_pause(trial, "lunch")
+    verdict = study.report(trial, 2, loss=0.9)
+    paused = study.pause_running(trial, verdict.reason)
+
+    assert verdict.pause
+    assert (paused.state, paused.reason, paused.step) == (TrialState.PAUSED, "lunch", 2)
+    with pytest.raises(StudyEnded, match="tunesmith resume s/1"):
+        study.ask()
+    assert study.record.state.value == "active"
+
+    study.resume_trial(1)
+    again = study.ask()
+    study.report(again, 3, loss=0.8)
+    ended = study.tell(again)
+
+    assert (again.number, again.attempt) == (1, 2)
+    assert [m.step for m in study.measurements(1)] == [1, 2, 3]
+    assert (ended.state, ended.step) == (TrialState.COMPLETED, 3)
+    assert study.record.state is StudyState.FINISHED
+
+
+def test_a_schedule_leaves_alone_what_a_person_holds() -> None:
+    study = make(stopping={"name": "asha-promotion", "min_steps": 3}, max_steps=9, max_trials=4)
+    study.enqueue({"x": 0.3})
+    held = study.ask()
+    study.report(held, 1, loss=1.0)
+    study.request_pause(held, "mine")
+    study.pause_running(held, "mine")
+
+    run(study)
+
+    assert study.storage.trial("s", held.number).state is TrialState.PAUSED
+    study.request_stop(held.number)
+    with pytest.raises(StudyEnded):
+        study.ask()
+    assert study.record.state is StudyState.FINISHED
+
+
+def test_a_paused_trial_that_is_stopped_counts_with_what_it_measured() -> None:
+    study = make()
+    trial = study.ask()
+    study.report(trial, 1, loss=0.5)
+    study.request_pause(trial)
+    study.pause_running(trial, "a person paused it")
+
+    stopped = study.request_stop(1, "no more")
+
+    assert (stopped.state, stopped.metrics, stopped.step) == (TrialState.STOPPED, {"loss": 0.5}, 1)
+    assert study.best_trial.number == 1
+
+
+def test_a_trial_that_waits_in_the_queue_can_be_held() -> None:
+    study = make(max_trials=1)
+    study.enqueue({"x": 0.5})
+
+    study.request_pause(1)
+    with pytest.raises(StudyEnded):
+        study.ask()
+    study.resume_trial(1)
+
+    assert study.ask().number == 1
+
+
+def test_only_what_is_paused_is_resumed_and_only_what_has_not_ended_is_paused() -> None:
+    study = make()
+    trial = study.ask()
+
+    with pytest.raises(StateError, match="running, not paused"):
+        study.resume_trial(trial)
+    study.tell(trial, 0.5)
+    with pytest.raises(StateError, match="has not ended"):
+        study.request_pause(trial)
+
+
+def test_an_ended_trial_is_continued_by_a_new_one_that_begins_from_its_checkpoint() -> None:
+    study = make(max_trials=2)
+    trial = study.ask()
+    study.report(trial, 5, loss=0.5)
+    study.tell(trial)
+
+    further = study.continue_trial(trial, steps=8)
+
+    assert (further.number, further.parent, further.budget) == (2, 1, 8)
+    assert further.values == trial.values
+    assert study.storage.trial("s", 1).state is TrialState.COMPLETED
+    with pytest.raises(SpecError, match="trained 5 steps"):
+        study.continue_trial(trial, steps=5)
+    with pytest.raises(StateError, match="queued"):
+        study.continue_trial(further, steps=9)
+
+
+# Curves
+
+
+def test_a_restart_without_a_checkpoint_replaces_the_curve_from_where_it_begins() -> None:
+    study = make()
+    first = study.ask()
+    for step in (1, 2, 3):
+        study.report(first, step, loss=float(step))
+    study.requeue(first, "its machine went")
+
+    second = study.ask()
+    study.report(second, 1, loss=9.0)
+
+    assert [(m.step, m.metrics["loss"]) for m in study.measurements(1)] == [(1, 9.0)]
+
+
+def test_seconds_go_on_over_a_pause(tmp_path: Path) -> None:
+    from tunesmith.model import Measurement
+
+    study = make(tmp_path)
+    first = study.ask()
+    study.record_measurements(first, [Measurement(1, {"loss": 1.0}, 10.0)])
+    study.request_pause(first)
+    study.pause_running(first, "x")
+    study.resume_trial(first)
+    second = study.ask()
+    study.record_measurements(second, [Measurement(2, {"loss": 0.5}, 4.0)])
+
+    assert [m.elapsed_s for m in study.measurements(1)] == [10.0, 14.0]
+
+
+def test_what_supersedes_a_metric_is_seen_by_other_processes(tmp_path: Path) -> None:
+    from tunesmith.model import Measurement
+
+    settings = {"stopping": "median"}
+    here, there = make(tmp_path, **settings), make(tmp_path, **settings)
+    trial = here.ask()
+    here.record_measurements(trial, [Measurement(1, {"loss": 5.0}), Measurement(2, {"loss": 5.0})])
+    there.refresh()
+    assert list(there.history.curve(1).steps) == [1, 2]
+
+    here.record_measurements(trial, [Measurement(1, {"loss": 1.0})], frozenset({"loss"}))
+    there.refresh()
+
+    series = there.history.curve(1).series(there.spec.objective)
+    assert list(series.losses) == [1.0]
+
+
+# The end of the study
+
+
+def test_a_study_ends_when_its_target_is_reached() -> None:
+    study = make(ending=Ending(target=0.5))
+    study.tell(study.ask(), 0.7)
+    trial = study.ask()
+    other = study.ask()
+
+    study.tell(trial, 0.4)
+
+    assert "trial 2 has reached the target" in study.overrun()
+    verdict = study.report(other, 1, loss=0.9)
+    assert verdict
+    assert not verdict.pause
+    study.stopped(other, verdict.reason)
+    with pytest.raises(StudyEnded, match="target"):
+        study.ask()
+    assert study.record.state is StudyState.FINISHED
+    assert "target" in study.record.reason
+
+
+def test_a_study_ends_when_its_time_is_spent(monkeypatch: pytest.MonkeyPatch) -> None:
+    study = make(ending=Ending(time_s=60.0))
+    trial = study.ask()
+    now = trial.queued
+    monkeypatch.setattr("tunesmith.study.study.time.time", lambda: now + 59.0)
+    assert not study.overrun()
+
+    monkeypatch.setattr("tunesmith.study.study.time.time", lambda: now + 61.0)
+
+    assert "its time of 1m00s is spent" in study.overrun()
+    study.tell(trial, 0.5)
+    with pytest.raises(StudyEnded, match="time"):
+        study.ask()
+
+
+def test_a_study_ends_when_nothing_gets_better() -> None:
+    study = make(ending=Ending(no_improvement=3), max_trials=100)
+    values = iter([0.5, 0.4, 0.6, 0.4, 0.9, 0.1])
+
+    with pytest.raises(StudyEnded, match="3 trials in a row were no better than trial 2"):
+        while True:
+            study.tell(study.ask(), next(values))
+
+    assert len(study.trials) == 5
+
+
+def test_a_study_ends_when_the_model_expects_little() -> None:
+    study = make(algorithm="bayesian", ending=Ending(expected_gain=0.02), max_trials=60)
+
+    ended = ""
+    while not ended:
+        try:
+            trial = study.ask()
+        except StudyEnded as end:
+            ended = str(end)
+        else:
+            study.tell(trial, (float(trial.values["x"]) - 0.3) ** 2)
+
+    assert "one more trial is expected to gain" in ended
+    assert len(study.trials) < 30
+
+
+def test_paused_trials_are_ended_with_the_study() -> None:
+    study = make(
+        stopping={"name": "asha-promotion", "min_steps": 3}, max_steps=9, ending=Ending(target=0.5)
+    )
+    study.enqueue({"x": 1.0})
+    waits, good = study.ask(), study.ask()
+    study.tell(waits, loss=5.0)
+    study.storage.extend("s", good.number, good.attempt, 9)
+    study.report(good, 9, loss=0.1)
+
+    study.tell(good)
+    with pytest.raises(StudyEnded):
+        study.ask()
+
+    trials = study.trials
+    assert [t.state for t in trials] == [TrialState.STOPPED, TrialState.COMPLETED]
+    assert "the study has ended" in trials[0].reason
+    assert study.record.state is StudyState.FINISHED
+
+
+def test_who_continues_a_study_may_raise_its_target(tmp_path: Path) -> None:
+    study = make(tmp_path, ending=Ending(target=0.5))
+    study.tell(study.ask(), 0.4)
+    with pytest.raises(StudyEnded):
+        study.ask()
+
+    again = make(tmp_path, ending=Ending(target=0.3))
+
+    assert again.record.state is StudyState.ACTIVE
+    assert again.ask().number == 2
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"time_s": 0.0}, {"no_improvement": 0}, {"target": math.nan}, {"expected_gain": -1.0}]
+)
+def test_endings_that_make_no_sense_are_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(SpecError, match=next(iter(wrong))):
+        Ending(**wrong)  # type: ignore[arg-type]
+
+
+def test_a_schedules_own_values_and_parents_are_stored(tmp_path: Path) -> None:
+    study = make(tmp_path)
+    study.tell(study.ask(), 0.5)
+
+    added = study.storage.add_trials(
+        "s", [Suggestion({"x": 0.5}, "pbt", budget=4, parent=1)], after=1
+    )
+
+    assert study.storage.trials("s")[1] == added[0]
+    assert (added[0].budget, added[0].parent) == (4, 1)
