@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from tunesmith.model import History, StudySpec, Suggestion, Trial
+from tunesmith.plugins import plugin_names
 from tunesmith.search import make_searcher, position_rng
 from tunesmith.stopping import Begin, Move, Verdict, judge, make_rules, make_schedule
 from tunesmith.study.start import start_points
@@ -26,6 +27,8 @@ class Advisor:
         self._searcher.check(spec)
         self._rules = make_rules(spec.stopping)
         self._schedule = make_schedule(spec.stopping)
+        names = [s.name for s in spec.stopping if s.name in plugin_names("schedules")]
+        self._schedule_name = names[0] if names else ""
         for part in (*self._rules, self._schedule):
             if part is not None:
                 part.check(spec)
@@ -34,6 +37,11 @@ class Advisor:
     def has_schedule(self) -> bool:
         """Whether a schedule owns the budget of trials."""
         return self._schedule is not None
+
+    @property
+    def schedule_name(self) -> str:
+        """The schedule's name; ``""`` without one."""
+        return self._schedule_name
 
     @property
     def reads_curves(self) -> bool:

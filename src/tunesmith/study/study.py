@@ -769,6 +769,8 @@ class Study:
             room = self._room()
             if moves := self._advisor.moves(self._history, count, room):
                 return self._carry_out(moves)
+            # Nothing is out, and the schedule wants nothing more: it has run its course.
+            self._exhausted = self._exhausted or (room > 0 and not self._history.open)
             self._settle()
             self._say_why_nothing(room)
         raise AssertionError  # it was said
@@ -849,6 +851,8 @@ class Study:
         if not self._exhausted:
             return "" if self._room() else f"all {self.spec.max_trials} trials have ended"
         size = self.space.size
+        if self._advisor.has_schedule and self._history.distinct != size:
+            return f"{self._advisor.schedule_name} has run its course"
         if size is None:
             return f"{self.spec.algorithm.name} has no more points to try"
         return f"all {size} points of the space have been tried"
