@@ -2,7 +2,8 @@
 
 from tunesmith.study.checks import check_metrics, check_step
 from tunesmith.study.choice import Choices
+from tunesmith.study.opening import StoppingLike
 from tunesmith.study.study import Observer, Study
 from tunesmith.study.worker import is_dead
 
-__all__ = ["Choices", "Observer", "Study", "check_metrics", "check_step", "is_dead"]
+__all__ = ["Choices", "Observer", "StoppingLike", "Study", "check_metrics", "check_step", "is_dead"]

@@ -548,14 +548,12 @@ class Study:
             reach = self._history.curve(held.number).reach
             whole = self.spec.max_steps
             assert now.budget is not None, "a budget is never taken back"
-            if reach >= now.budget:
-                if whole is not None and now.budget >= whole:
-                    return None
-                return self.pause_running(held, f"it has trained its {now.budget} steps")
-            if reach == held.budget:  # it kept to what it had been told; by now it may go on
-                self.requeue(held, f"it goes on to {now.budget} steps")
-                return self._history.trials[held.number - 1]
-            return None
+            if reach != held.budget or reach == whole:
+                return None
+            if now.budget == reach:
+                return self.pause_running(held, f"it has trained its {reach} steps")
+            self.requeue(held, f"it goes on to {now.budget} steps")  # allowed to by now
+            return self._history.trials[held.number - 1]
 
     def pause_running(self, trial: Trial | int, reason: str) -> Trial:
         """Pause a running trial whose program has ended; what it measured so far stands."""

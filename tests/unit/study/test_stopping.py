@@ -48,7 +48,7 @@ def reasons(study: Study) -> list[str]:
 
 
 def test_a_rule_stops_a_trial_with_its_sentence() -> None:
-    study = make(stopping={"name": "median", "min_trials": 2})
+    study = make(stopping={"name": "median", "min_trials": 2, "min_steps": 1})
     for x in (0.3, 0.35):
         study.enqueue({"x": x})
         good = study.ask()
@@ -67,7 +67,7 @@ def test_a_rule_stops_a_trial_with_its_sentence() -> None:
 
 
 def test_what_another_process_reports_is_judged_by(tmp_path: Path) -> None:
-    settings = {"stopping": {"name": "median", "min_trials": 2}}
+    settings = {"stopping": {"name": "median", "min_trials": 2, "min_steps": 1}}
     here, there = make(tmp_path, **settings), make(tmp_path, **settings)
     for x in (0.3, 0.35):
         there.enqueue({"x": x})
