@@ -893,7 +893,7 @@ class Study:
         return self.storage.trial(self.name, trial)
 
     def _selected(self, trial: Trial) -> Measurement | None:
-        stored = self.storage.measurements(self.name, trial.number, attempt=trial.attempt)
+        stored = self.storage.measurements(self.name, trial.number)
         return select_measurement(stored, self.spec)
 
     def _end(
