@@ -12,6 +12,9 @@ from typing import Any
 
 import pytest
 
+from tunesmith.model import TrialState
+from tunesmith.study import Study
+
 TuneFile = Callable[..., Path]
 Until = Callable[..., None]
 Marked = Callable[[], Sequence[int]]
@@ -27,6 +30,20 @@ WAITS = """
 echo $TUNESMITH_TRIAL >> started
 while ! test -e gate; do sleep 0.02; done
 echo y=$TUNESMITH_TRIAL
+"""
+# Trains 27 steps, reports and saves each, and goes on where it was.
+TRAINS = """
+place=$TUNESMITH_CHECKPOINT_DIR/step
+done=0
+test -e $place && done=$(cat $place)
+echo $TUNESMITH_TRIAL >> started
+while test $done -lt 27; do
+  sleep 0.05
+  done=$((done + 1))
+  echo $TUNESMITH_TRIAL/$done >> trained
+  echo step=$done y=$((1000 / done + TUNESMITH_TRIAL))
+  echo $done > $place.part && mv $place.part $place
+done
 """
 
 
@@ -78,6 +95,57 @@ def test_a_tuner_killed_thirty_times_loses_and_doubles_nothing(
     assert [t["number"] for t in trials] == list(range(1, 61))
     assert {t["state"] for t in trials} == {"completed"}
     assert [t["metrics"]["y"] for t in trials] == list(range(1, 61))
+    until(lambda: not marked())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "stopping",
+    [
+        {"name": "hyperband"},
+        {"name": "asha-promotion"},
+        {"name": "pbt", "population": 4, "interval": 5},
+    ],
+    ids=lambda stopping: stopping["name"],
+)
+def test_a_tuner_killed_amid_promotions_and_copies_loses_nothing(
+    stopping: dict[str, Any], cli: Any, tune_file: TuneFile, until: Until, marked: Marked
+) -> None:
+    tune_file(TRAINS, max_trials=12, parallel_trials=3, max_steps=27, stopping=stopping)
+    started = cli.folder / "started"
+    dice = random.Random(3)
+    kills = 0
+
+    while kills < 8:
+        before = len(lines(started))
+        process = cli.start("run", "tune.yaml", stdout=subprocess.DEVNULL, stderr=None)
+        wanted = before + dice.randint(1, 2)
+        until(lambda p=process, n=wanted: len(lines(started)) >= n or p.poll() is not None)
+        time.sleep(dice.uniform(0.0, 0.4))
+        if process.poll() is not None:
+            break
+        process.kill()
+        process.wait()
+        kills += 1
+    cli("run", "tune.yaml")
+
+    trials = cli.trials("s")
+    assert kills >= 4, "it ended before it was killed a few times"
+    assert {t["state"] for t in trials} <= {"completed", "stopped"}
+    assert "completed" in {t["state"] for t in trials}
+    assert len(trials) <= 12
+    study = Study.load("s", f"sqlite:///{cli.folder / '.tunesmith' / 'tunesmith.db'}")
+    with study:
+        for trial in study.trials:
+            steps = [m.step for m in study.measurements(trial.number)]
+            first = steps[0]
+            assert steps == list(range(first, first + len(steps))), f"trial {trial.number}"
+            assert (first == 1) == (trial.parent is None)
+            if trial.state is TrialState.COMPLETED:
+                assert steps[-1] == 27
+    # Only what was under way when the tuner was killed is trained again.
+    again = Counter(lines(cli.folder / "trained"))
+    assert sum(n - 1 for n in again.values()) <= 3 * kills
     until(lambda: not marked())
 
 

@@ -9,7 +9,7 @@ from tunesmith.execution.live import LiveTrial
 from tunesmith.execution.mark import MARK
 from tunesmith.execution.slots import Slots, visible_gpus
 from tunesmith.execution.tree import kill_marked
-from tunesmith.execution.workdir import study_directory, trial_directory
+from tunesmith.execution.workdir import earlier_directory, study_directory, trial_directory
 
 __all__ = [
     "MARK",
@@ -22,6 +22,7 @@ __all__ = [
     "Reported",
     "Slots",
     "command_line",
+    "earlier_directory",
     "infeasible",
     "kill_marked",
     "pack_function",

@@ -26,6 +26,7 @@ from tunesmith.model import StudySpec, Trial
 __all__ = [
     "CHECKPOINTS",
     "MissingCheckpointError",
+    "earlier_directory",
     "make_root",
     "prepare",
     "study_directory",
@@ -50,6 +51,11 @@ def study_directory(root: Path, study: str) -> Path:
 def trial_directory(root: Path, study: str, number: int) -> Path:
     """Return the working directory of one trial."""
     return study_directory(root, study) / str(number)
+
+
+def earlier_directory(directory: Path, attempt: int) -> Path:
+    """Return where an earlier attempt's files are, once a later one has begun."""
+    return directory.with_name(f"{directory.name}-attempt-{attempt}")
 
 
 def make_root(root: Path, study: str) -> None:
@@ -160,7 +166,7 @@ def _put_aside(directory: Path, attempt: int) -> None:
     entries = [e for e in os.scandir(directory) if attempt == 0 or e.name != CHECKPOINTS]
     if not entries:
         return
-    stem = f"{directory.name}-attempt-{attempt}"
+    stem = earlier_directory(directory, attempt).name
     names = (stem, *(f"{stem}.{i}" for i in range(2, 1000)))
     aside = next(p for p in map(directory.with_name, names) if not p.exists())
     aside.mkdir()

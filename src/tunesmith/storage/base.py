@@ -184,13 +184,15 @@ class Storage(Protocol):
         measurements: Sequence[Measurement],
         *,
         superseded: frozenset[str] = frozenset(),
+        of_attempt: int | None = None,
         claim: Claim | None = None,
     ) -> Reply:
         """Store measurements; return what a person wants of the trial.
 
         A metric is stored once per step: a repetition changes nothing. What the attempt stored of
         the ``superseded`` metrics is forgotten first; then the trial is among the `Changes`, since
-        its curve is another. The trial's lease begins anew for ``claim``.
+        its curve is another. The trial's lease begins anew for ``claim``. Who holds the trial may add
+        what an earlier attempt had measured and nobody read: ``of_attempt``.
         """
         ...
 

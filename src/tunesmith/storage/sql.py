@@ -320,6 +320,7 @@ class SqlStorage:
         measurements: Sequence[Measurement],
         *,
         superseded: frozenset[str] = frozenset(),
+        of_attempt: int | None = None,
         claim: Claim | None = None,
     ) -> Reply:
         """Store measurements; return what a person wants of the trial."""
@@ -329,8 +330,9 @@ class SqlStorage:
                 until = _lease_end(claim, self._clock())
                 key = {"sid": locked.id, "n": number}
                 connection.execute(SET_TRIAL, {**key, "lease_until": until})
+            if superseded or of_attempt is not None:
+                set_trial(connection, locked, row)  # its curve is another
             if superseded:
-                set_trial(connection, locked, row)
                 connection.execute(
                     delete(measurement).where(
                         measurement.c.study_id == locked.id,
@@ -339,8 +341,9 @@ class SqlStorage:
                         measurement.c.metric.in_(sorted(superseded)),
                     )
                 )
-            known = known_points(connection, locked, number, attempt, measurements)
-            key = {"study_id": locked.id, "number": number, "attempt": attempt}
+            by = attempt if of_attempt is None else of_attempt
+            known = known_points(connection, locked, number, by, measurements)
+            key = {"study_id": locked.id, "number": number, "attempt": by}
             columns = key | {"revision": locked.revision}
             if rows := measurement_rows(columns, measurements, known):
                 connection.execute(_ADD_MEASUREMENT, rows)

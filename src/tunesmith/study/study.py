@@ -413,12 +413,20 @@ class Study:
         trial: Trial | int,
         measurements: Sequence[Measurement],
         superseded: frozenset[str] = frozenset(),
+        *,
+        of_attempt: int | None = None,
     ) -> Verdict:
         """Store measurements at once; see `report` and `Storage.report`."""
         held = self._held(trial)
         claim = None if self._claim.lease_s is None else self._claim
         reply = self.storage.report(
-            self.name, held.number, held.attempt, measurements, superseded=superseded, claim=claim
+            self.name,
+            held.number,
+            held.attempt,
+            measurements,
+            superseded=superseded,
+            of_attempt=of_attempt,
+            claim=claim,
         )
         if reply.stop:
             return Verdict(reply.stop)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from tunesmith.execution import FunctionExecutor, Slots, pack_function
 from tunesmith.model import (
     Constraint,
+    Ending,
     MetricReading,
     Resources,
     Selection,
@@ -19,6 +20,7 @@ from tunesmith.reporting import assignments, new_best_text
 from tunesmith.space import Parameter, Space, Value
 from tunesmith.storage import Storage, default_url, files_root, open_storage
 from tunesmith.study import Study
+from tunesmith.study.opening import StoppingLike
 from tunesmith.tuner.events import BestChanged, Event, TrialEnded
 from tunesmith.tuner.tuner import LEASE_S, Tuner
 
@@ -43,6 +45,9 @@ def tune(
     constraints: Mapping[str, str] | Iterable[Constraint] = (),
     standard_error: str | Mapping[str, str] = "",
     warm_start: Iterable[str | Study] = (),
+    stopping: StoppingLike | Sequence[StoppingLike] = (),
+    max_steps: int | None = None,
+    ending: Ending | None = None,
     time_limit_s: float | None = None,
     memory_limit_mib: float | None = None,
     cpus: int = 0,
@@ -62,7 +67,8 @@ def tune(
         space: The parameters by name.
         minimize: The metric that should be small; a list for several.
         maximize: The metric that should be large; a list for several.
-        max_trials: How many trials the study may have; needed unless the space is finite.
+        max_trials: How many trials the study may have; needed unless the space is finite, or
+            ``ending`` ends it after some time or without improvement.
         parallel_trials: How many run at once.
         name: The study's name; a new one after the function's if None.
         storage: A storage or its URL; None is the default storage of the working directory.
@@ -75,6 +81,10 @@ def tune(
         standard_error: The metric that holds the standard error of the objective, for functions that
             return theirs; with several objectives a mapping of theirs.
         warm_start: Earlier studies of the same storage, or their names, to learn from.
+        stopping: What ends hopeless trials early: the name of a stopping rule or schedule, a mapping
+            with its ``name`` and settings, or several in a list.
+        max_steps: How many steps (epochs, mostly) a whole trial trains; ``trial.budget`` has it.
+        ending: When the study has enough, beside its number of trials.
         time_limit_s: Seconds after which a trial is ended and fails.
         memory_limit_mib: Memory of a trial's processes above which it is ended and fails.
         cpus: CPUs set aside for each trial; 0 leaves the choice to the operating system.
@@ -96,7 +106,8 @@ def tune(
     Slots(resources)  # what can't work is refused before anything is made
     space = space if isinstance(space, Space) else Space(space)
     packed = pack_function(function, space)
-    refuse_endless(max_trials, space)
+    if ending is None or (ending.time_s is None and ending.no_improvement is None):
+        refuse_endless(max_trials, space)
     url = default_url() if storage is None else storage
     opened = open_storage(url) if isinstance(url, str) else url
     study = Study(
@@ -115,6 +126,9 @@ def tune(
         constraints=constraints,
         standard_error=standard_error,
         warm_start=warm_start,
+        stopping=stopping,
+        max_steps=max_steps,
+        ending=ending,
         lease_s=LEASE_S,
     )
     executor = FunctionExecutor(

@@ -5,9 +5,10 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
+from pathlib import Path
 
 from tunesmith.errors import LeaseLostError, StateError, StudyEnded, TunesmithError
-from tunesmith.execution import Ended, Executor, Outcome, Reported
+from tunesmith.execution import Ended, Executor, Outcome, Reported, earlier_directory
 from tunesmith.metrics import Collector, MetricRequest
 from tunesmith.model import (
     FINAL,
@@ -85,6 +86,7 @@ class Tuner:
         self._running: dict[int, _Running] = {}
         self._haste = Haste.NONE
         self._acted = Haste.NONE
+        self._read: set[tuple[int, int]] = set()  # attempts whose files it has read to their end
         self._preempted: dict[int, int] = {}  # how often a trial was, without getting further
         self._ended = ""  # why there are no new trials; "" while there may be
         self._leaders: list[Trial] = []
@@ -163,18 +165,31 @@ class Tuner:
         return wanted if slots is None else min(wanted, slots)
 
     def _start(self, trial: Trial) -> None:
+        directory = self._executor.directory(trial.number)
+        collector = self._collector(directory, started=time.time())
+        run = self._running[trial.number] = _Running(trial, collector)
+        self._executor.start(trial)
+        self._observe(TrialStarted(trial))
+        self._salvage(run, earlier_directory(directory, trial.attempt - 1))
+
+    def _collector(self, directory: Path, started: float) -> Collector:
         spec = self._study.spec
         request = MetricRequest(
             metrics=spec.metrics,
             parameters=frozenset(spec.space),
             pattern=self._reading.pattern,
-            started=time.time(),
+            started=started,
         )
-        directory = self._executor.directory(trial.number)
-        collector = Collector(directory, request, self._reading.sources)
-        self._running[trial.number] = _Running(trial, collector)
-        self._executor.start(trial)
-        self._observe(TrialStarted(trial))
+        return Collector(directory, request, self._reading.sources)
+
+    def _salvage(self, run: _Running, directory: Path) -> None:
+        """Store what the attempt before had measured when its tuner died, which nobody may have read."""
+        before = run.trial.attempt - 1
+        if before < 1 or (run.trial.number, before) in self._read or not directory.is_dir():
+            return
+        batch = self._collector(directory, started=time.time()).read(final=True)
+        if batch.measurements:
+            self._heed_at_once(run, self._store(run, batch.measurements, of_attempt=before))
 
     # Following
 
@@ -231,23 +246,31 @@ class Tuner:
         batch = run.collector.read(final=final)
         if batch.measurements or batch.superseded:
             verdict = self._store(run, batch.measurements, batch.superseded)
-            if verdict and not final:
-                outcome = Outcome.PAUSED if verdict.pause else Outcome.STOPPED
-                self._stop(run, outcome, verdict.reason)
+            if not final:
+                self._heed_at_once(run, verdict)
         for note in run.collector.notes:
             if note not in run.seen:
                 run.seen.add(note)
                 self._observe(Note(f"trial {run.trial.number}: {note}"))
         return batch.infeasible
 
+    def _heed_at_once(self, run: _Running, verdict: Verdict) -> None:
+        if verdict:
+            outcome = Outcome.PAUSED if verdict.pause else Outcome.STOPPED
+            self._stop(run, outcome, verdict.reason)
+
     def _store(
         self,
         run: _Running,
         measurements: Sequence[Measurement],
         superseded: frozenset[str] = frozenset(),
+        *,
+        of_attempt: int | None = None,
     ) -> Verdict:
         try:
-            verdict = self._study.record_measurements(run.trial, measurements, superseded)
+            verdict = self._study.record_measurements(
+                run.trial, measurements, superseded, of_attempt=of_attempt
+            )
         except (LeaseLostError, StateError) as error:
             run.lost = True
             return Verdict(str(error))
@@ -262,6 +285,7 @@ class Tuner:
     def _end(self, run: _Running, ended: Ended) -> None:
         ended = self._understood(run, ended)
         infeasible = self._collect(run, final=True)
+        self._read.add((run.trial.number, run.trial.attempt))
         del self._running[run.trial.number]
         if run.lost:
             return
