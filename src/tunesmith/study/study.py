@@ -1,26 +1,21 @@
 """The live study: the one door through which trials begin, report and end."""
 
-import logging
 import math
 import secrets
-import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from types import TracebackType
-from typing import NoReturn, Self, overload
+from typing import Self, overload
 
 from tunesmith.errors import (
     ConflictError,
-    LeaseLostError,
     MetricError,
     NotFoundError,
     Problem,
     SpaceError,
     SpecError,
     StateError,
-    StudyEnded,
-    StudyWaiting,
     TunesmithError,
 )
 from tunesmith.model import (
@@ -42,30 +37,23 @@ from tunesmith.model import (
     pareto_front,
     select_measurement,
 )
-from tunesmith.reporting import Importance, Trials, choice_text, study_card, study_text
+from tunesmith.reporting import Importance, Trials, study_card, study_text
 from tunesmith.space import Parameter, Space, Value
-from tunesmith.stopping import GO_ON, Begin, Halt, Move, Resume, Verdict, resting
+from tunesmith.stopping import GO_ON, Verdict
 from tunesmith.storage import Claim, Storage
 from tunesmith.study.advisor import Advisor
+from tunesmith.study.asking import Asking
 from tunesmith.study.checks import check_metrics, check_step
-from tunesmith.study.choice import Choices
-from tunesmith.study.curves import take_in
 from tunesmith.study.earlier import NO_STORAGES, check_earlier, elsewhere, read_earlier
 from tunesmith.study.ending import end_reason
+from tunesmith.study.live import Live, Observer
 from tunesmith.study.opening import StoppingLike, make_or_continue, objectives, opened
 from tunesmith.study.opening import algorithm as read_algorithm
 from tunesmith.study.opening import constraints as read_constraints
 from tunesmith.study.opening import stopping as read_stopping
-from tunesmith.study.worker import is_dead, own_name
+from tunesmith.study.worker import own_name
 
 __all__ = ["Observer", "Study"]
-
-Observer = Callable[[Trial], None]
-"""Is told of every change of a trial that this process makes; controls nothing."""
-
-_LOG = logging.getLogger("tunesmith")
-_ENDLESS = 1_000_000
-_LOOK_FOR_DEAD_S = 0.5  # finding out reads a file for each worker
 
 
 class Study:
@@ -228,16 +216,9 @@ class Study:
         lease_s: float | None = None,
     ) -> None:
         self.storage = storage
-        self.observers: list[Observer] = []
-        self._record = record
-        self._revision = -1
-        self._history = History(record.spec, earlier=read_earlier(record, storage, earlier_in))
-        self._advisor = Advisor(record.spec)
-        self._choices = Choices()
+        self._live = Live(record, storage, read_earlier(record, storage, earlier_in))
         self._claim = Claim(worker or own_name(), lease_s)
-        self._lock = threading.RLock()
-        self._look_for_dead_at = 0.0
-        self._exhausted = False  # once true it stays so: points are never given back
+        self._asking = Asking(self._live, self._claim)
 
     def __enter__(self) -> Self:
         return self
@@ -259,17 +240,17 @@ class Study:
     @property
     def name(self) -> str:
         """The study's name."""
-        return self._record.name
+        return self._live.record.name
 
     @property
     def spec(self) -> StudySpec:
         """What the study is, with the budget in force."""
-        return self._record.spec
+        return self._live.record.spec
 
     @property
     def space(self) -> Space:
         """The parameters."""
-        return self._record.spec.space
+        return self._live.record.spec.space
 
     @property
     def worker(self) -> str:
@@ -277,20 +258,25 @@ class Study:
         return self._claim.worker
 
     @property
+    def observers(self) -> list[Observer]:
+        """Who is told of every change of a trial that this object makes."""
+        return self._live.observers
+
+    @property
     def record(self) -> StudyRecord:
         """The study's state, budget and reason as last read; `refresh` reads anew."""
-        return self._record
+        return self._live.record
 
     @property
     def history(self) -> History:
         """All trials as last read; `refresh` reads anew."""
-        return self._history
+        return self._live.history
 
     @property
     def trials(self) -> Trials:
         """All trials as they are now, in the order of their numbers."""
         self.refresh()
-        return Trials(self._history.trials, self.spec)
+        return Trials(self._live.history.trials, self.spec)
 
     @property
     def best_trial(self) -> Trial:
@@ -300,10 +286,10 @@ class Study:
         With several objectives it is the best in the first; `best_trials` has the front.
         """
         self.refresh()
-        best = best_trial(self._history.trials, self.spec)
+        best = best_trial(self._live.history.trials, self.spec)
         if best is None:
             msg = f"No trial of study {self.name!r} has ended with {self.spec.objective.metric!r} yet."
-            failed = [t for t in self._history.trials if t.state is TrialState.FAILED]
+            failed = [t for t in self._live.history.trials if t.state is TrialState.FAILED]
             if failed:
                 msg += f" {len(failed)} failed, the last with: {failed[-1].reason}"
             raise NotFoundError(msg)
@@ -317,7 +303,7 @@ class Study:
         there is one.
         """
         self.refresh()
-        return Trials(pareto_front(self._history.trials, self.spec), self.spec)
+        return Trials(pareto_front(self._live.history.trials, self.spec), self.spec)
 
     def importance(self, metric: str | None = None, top: float | None = None) -> Importance:
         """Return which parameters matter: each one's share of a metric's variance over the space.
@@ -338,7 +324,7 @@ class Study:
         from tunesmith.search.importance import analyse  # noqa: PLC0415 - loads scipy
 
         self.refresh()
-        return Importance.of(analyse(self._history, metric, top), self.space)
+        return Importance.of(analyse(self._live.history, metric, top), self.space)
 
     def measurements(self, trial: Trial | int) -> Sequence[Measurement]:
         """Return what the trial's latest attempt measured, by step."""
@@ -346,17 +332,7 @@ class Study:
 
     def refresh(self) -> Sequence[Trial]:
         """Read what changed since the last time; return the trials that did."""
-        with self._lock:
-            reads = self._advisor.reads_curves
-            changes = self.storage.changes(self.name, self._revision, curves=reads)
-            is_news = self._revision >= 0  # what the study did before it was opened is none
-            self._record = changes.record
-            self._revision = changes.record.revision
-            self._history.update(changes.trials, self._record.spec)
-            if reads:
-                take_in(changes, self._history, self.storage)
-            self._follow_choices(changes.trials, is_news=is_news)
-            return changes.trials
+        return self._live.refresh()
 
     def __repr__(self) -> str:
         return study_text(self.storage.summary(self.name))
@@ -387,12 +363,12 @@ class Study:
         taken: list[Trial] = []
         try:
             while len(taken) < wanted:
-                taken.extend(self._take(wanted - len(taken)))
+                taken.extend(self._asking.take(wanted - len(taken)))
         except TunesmithError:  # what was taken is handed out; the next call meets the fault again
             if not taken:
                 raise
         for trial in taken:
-            self._tell_observers(trial)
+            self._live.tell_observers(trial)
         return taken[0] if count is None else taken
 
     def report(self, trial: Trial | int, step: int, /, **metrics: float) -> Verdict:
@@ -434,7 +410,7 @@ class Study:
             return Verdict(reply.pause, pause=True)
         if over := self.overrun():
             return Verdict(over)
-        if not measurements or not self._advisor.reads_curves:
+        if not measurements or not self._live.advisor.reads_curves:
             return GO_ON
         return self._judge(held, reply.revision)
 
@@ -443,19 +419,19 @@ class Study:
         ending = self.spec.ending
         if ending.target is None and ending.time_s is None:
             return ""
-        with self._lock:
+        with self._live.lock:
             self.refresh()
-            return end_reason(self._history, time.time(), hard=True)
+            return end_reason(self._live.history, time.time(), hard=True)
 
     def _judge(self, held: Trial, revision: int) -> Verdict:
         """Return the verdict on a trial by what was known when its report was stored."""
-        with self._lock:
+        with self._live.lock:
             self.refresh()
-            past = self._history.as_of(revision)
+            past = self._live.history.as_of(revision)
             now = past.trials[held.number - 1]
             if now.attempt != held.attempt or now.state is not TrialState.RUNNING:
                 return GO_ON
-            verdict = self._advisor.verdict(now, past)
+            verdict = self._live.advisor.verdict(now, past)
             if verdict.budget is not None:
                 self.storage.extend(self.name, held.number, held.attempt, verdict.budget)
                 self.refresh()
@@ -515,7 +491,7 @@ class Study:
             missing: Why it fails if the first objective was never reported.
         """
         held = self._held(trial)
-        if metrics and self._advisor.has_schedule and self._place(held, metrics):
+        if metrics and self._live.advisor.has_schedule and self._place(held, metrics):
             metrics = None
         final = Measurement(0, metrics) if metrics else self._selected(held)
         metric = self.spec.objective.metric
@@ -527,16 +503,16 @@ class Study:
             at = "" if metrics else f" at step {final.step}"
             return self.fail(held, f"{metric} was {final.metrics[metric]}{at}")
         step = None if metrics else final.step
-        return self._end(held, TrialState.COMPLETED, metrics=final.metrics, step=step)
+        return self._live.end(held, TrialState.COMPLETED, metrics=final.metrics, step=step)
 
     def _place(self, held: Trial, metrics: Mapping[str, float]) -> bool:
         """Take what a trial ended with for what it measured at the end of its budget.
 
         False if it has reported so far already: then this is its last word.
         """
-        with self._lock:
+        with self._live.lock:
             self.refresh()
-            curve = self._history.curve(held.number)
+            curve = self._live.history.curve(held.number)
             if held.budget is None or curve.reach >= held.budget:
                 return False
             step = held.budget - int(curve.from_zero)
@@ -548,12 +524,12 @@ class Study:
 
         None for one that has trained its whole, or ended of its own accord.
         """
-        if not self._advisor.has_schedule or held.budget is None:
+        if not self._live.advisor.has_schedule or held.budget is None:
             return None
-        with self._lock:
+        with self._live.lock:
             self.refresh()
-            now = self._history.trials[held.number - 1]
-            reach = self._history.curve(held.number).reach
+            now = self._live.history.trials[held.number - 1]
+            reach = self._live.history.curve(held.number).reach
             whole = self.spec.max_steps
             assert now.budget is not None, "a budget is never taken back"
             if reach != held.budget or reach == whole:
@@ -561,7 +537,7 @@ class Study:
             if now.budget == reach:
                 return self.pause_running(held, f"it has trained its {reach} steps")
             self.requeue(held, f"it goes on to {now.budget} steps")  # allowed to by now
-            return self._history.trials[held.number - 1]
+            return self._live.history.trials[held.number - 1]
 
     def pause_running(self, trial: Trial | int, reason: str) -> Trial:
         """Pause a running trial whose program has ended; what it measured so far stands."""
@@ -575,7 +551,7 @@ class Study:
             metrics={} if final is None else final.metrics,
             step=None if final is None else final.step,
         )
-        self._tell_observers(paused)
+        self._live.tell_observers(paused)
         return paused
 
     def stopped(self, trial: Trial | int, reason: str, *, by_rule: bool = False) -> Trial:
@@ -587,9 +563,9 @@ class Study:
         final = self._selected(held)
         if final is None or not math.isfinite(final.metrics[self.spec.objective.metric]):
             ended = TrialState.FAILED if by_rule and final else TrialState.CANCELLED
-            return self._end(held, ended, reason=reason)
+            return self._live.end(held, ended, reason=reason)
         state = TrialState.STOPPED
-        return self._end(held, state, metrics=final.metrics, step=final.step, reason=reason)
+        return self._live.end(held, state, metrics=final.metrics, step=final.step, reason=reason)
 
     def fail(self, trial: Trial | int, reason: str) -> Trial:
         """End a trial whose program broke."""
@@ -597,14 +573,14 @@ class Study:
 
     def end(self, trial: Trial | int, state: TrialState, reason: str) -> Trial:
         """End a trial without a measurement that counts."""
-        return self._end(self._held(trial), state, reason=reason)
+        return self._live.end(self._held(trial), state, reason=reason)
 
     def requeue(self, trial: Trial | int, reason: str, *, fault: bool = False) -> None:
         """Put a running trial back in the queue; ``fault`` counts it against the allowed retries."""
         held = self._held(trial)
         self.storage.requeue(self.name, held.number, held.attempt, reason, fault=fault)
         self.refresh()
-        self._tell_observers(self._history.trials[held.number - 1])
+        self._live.tell_observers(self._live.history.trials[held.number - 1])
 
     def resume_trial(self, trial: Trial | int, reason: str = "a person resumed it") -> Trial:
         """Put a paused trial back in the queue; it goes on from its checkpoint.
@@ -613,7 +589,7 @@ class Study:
             StateError: it is not paused.
         """
         resumed = self.storage.resume(self.name, _number(trial), reason)
-        self._reopen()
+        self._live.reopen()
         return resumed
 
     def continue_trial(self, trial: Trial | int, steps: int) -> Trial:
@@ -666,25 +642,25 @@ class Study:
     def _add_to_queue(self, suggestion: Suggestion, *, repeat: bool) -> Trial:
         while True:
             self.refresh()
-            earlier = self._history.tried(self.space.key(suggestion.values))
+            earlier = self._live.history.tried(self.space.key(suggestion.values))
             if earlier is not None and not repeat:
                 msg = f"Trial {earlier} has these values already; to run them once more, say repeat=True (--repeat)."
                 raise SpaceError(msg)
-            after = len(self._history.trials)
+            after = len(self._live.history.trials)
             if suggestion.budget is None:
-                budget = self._advisor.first_budget(after + 1, self.spec)
+                budget = self._live.advisor.first_budget(after + 1, self.spec)
                 suggestion = replace(suggestion, budget=budget)
             try:
                 added = self.storage.add_trials(self.name, [suggestion], after=after)
             except ConflictError:
                 continue
-            self._reopen()
+            self._live.reopen()
             return added[0]
 
     def retry(self, trial: Trial | int) -> Trial:
         """Put an ended trial back in the queue, with the same values; return it."""
         self.storage.retry(self.name, _number(trial))
-        self._reopen()
+        self._live.reopen()
         return self.storage.trial(self.name, _number(trial))
 
     def request_stop(self, trial: Trial | int, reason: str = "a person stopped it") -> Trial:
@@ -719,20 +695,19 @@ class Study:
 
     def _refuse_if_over(self, wanted: str) -> None:
         self.refresh()
-        if self._record.state in (StudyState.FINISHED, StudyState.FAILED):
-            msg = f"Study {self.name!r} is {self._record.state}: {self._record.reason}. It can't be {wanted}."
+        if self._live.record.state in (StudyState.FINISHED, StudyState.FAILED):
+            msg = f"Study {self.name!r} is {self._live.record.state}: {self._live.record.reason}. It can't be {wanted}."
             raise StateError(msg)
 
     def give_up(self, reason: str) -> None:
         """End the study as failed."""
-        self.storage.set_state(self.name, StudyState.FAILED, reason)
-        self.refresh()
+        self._live.give_up(reason)
 
     def resume(self) -> None:
         """Let the study ask for trials again, up to its budget."""
         self.storage.set_state(self.name, StudyState.ACTIVE)
         self.refresh()
-        self._settle()
+        self._live.settle()
 
     def continue_up_to(self, max_trials: int | None) -> None:
         """Let a study go on that is run again: up to ``max_trials`` where that is more than it had.
@@ -742,8 +717,8 @@ class Study:
         """
         self.refresh()
         self._raise_budget(max_trials)
-        state = self._record.state
-        ended = state is StudyState.FINISHED and not self._history.open
+        state = self._live.record.state
+        ended = state is StudyState.FINISHED and not self._live.history.open
         if state is not StudyState.ACTIVE and not ended:
             self.resume()
 
@@ -752,147 +727,9 @@ class Study:
     ) -> None:
         """Change the budget; a study that had spent it goes on."""
         self.storage.set_budget(self.name, max_trials=max_trials, parallel_trials=parallel_trials)
-        self._reopen()
+        self._live.reopen()
 
     # Inside
-
-    def _take(self, count: int) -> Sequence[Trial]:
-        """Claim one waiting trial or add up to ``count`` new ones; nothing if others were faster."""
-        with self._lock, self.storage.asking(self.name):
-            self.refresh()
-            self._free_trials_of_the_dead()
-            if self._record.state is not StudyState.ACTIVE:
-                msg = f"Study {self.name!r} is {self._record.state}: {self._record.reason}."
-                raise StudyEnded(msg)
-            if self._something_waits():
-                waiting = self.storage.claim(self.name, self._claim)
-                if waiting is not None:
-                    return [waiting]
-            if enough := end_reason(self._history, time.time()):
-                self._settle()
-                msg = f"Study {self.name!r} has enough: {enough}."
-                raise StudyEnded(msg)
-            room = self._room()
-            if moves := self._advisor.moves(self._history, count, room):
-                return self._carry_out(moves)
-            # Nothing is out, and the schedule wants nothing more: it has run its course.
-            self._exhausted = self._exhausted or (room > 0 and not self._history.open)
-            self._settle()
-            self._say_why_nothing(room)
-        raise AssertionError  # it was said
-
-    def _carry_out(self, moves: Sequence[Move]) -> Sequence[Trial]:
-        """Do what was decided; return the trials that this object runs now."""
-        begins = [move for move in moves if isinstance(move, Begin)]
-        resumes = 0
-        try:
-            for move in moves:
-                match move:
-                    case Halt(number, reason):
-                        self._halt(self._history.trials[number - 1], reason)
-                    case Resume(number, budget, reason):
-                        self.storage.resume(self.name, number, reason, budget=budget)
-                        resumes += 1
-            taken = list(self._begin(begins)) if begins else []
-        except (ConflictError, StateError, LeaseLostError):  # others were faster: think again
-            return ()
-        while resumes and (waiting := self.storage.claim(self.name, self._claim)):
-            taken.append(waiting)
-            resumes -= 1
-        return taken
-
-    def _begin(self, begins: Sequence[Begin]) -> Sequence[Trial]:
-        """Add new trials with the schedule's values, or else the searcher's; none once the space is exhausted."""
-        wanted = sum(begin.suggestion is None for begin in begins)
-        found = iter(self._advisor.suggest(self._history, wanted) if wanted else ())
-        suggestions: list[Suggestion] = []
-        for begin in begins:
-            suggestion = begin.suggestion or next(found, None)
-            if suggestion is None:
-                self._exhausted = not suggestions
-                break
-            suggestions.append(replace(suggestion, budget=begin.budget))
-        if not suggestions:
-            return ()
-        added = self.storage.add_trials(
-            self.name, suggestions, after=len(self._history.trials), claim=self._claim
-        )
-        self._history.update(added)
-        self._follow_choices(added)
-        return added
-
-    def _halt(self, trial: Trial, reason: str) -> None:
-        """End a paused trial; without a value that counts it has failed."""
-        value = trial.metrics.get(self.spec.objective.metric, math.nan)
-        if math.isfinite(value):
-            state = TrialState.STOPPED
-            self._end(trial, state, metrics=trial.metrics, step=trial.step, reason=reason)
-        else:
-            metric = self.spec.objective.metric
-            self._end(trial, TrialState.FAILED, reason=f"{reason}; its {metric} was {value}")
-
-    def _say_why_nothing(self, room: int) -> NoReturn:
-        """Raise why there is no trial to hand out now."""
-        paused = [t for t in self._history.open if t.state is TrialState.PAUSED]
-        held = [t.number for t in paused if t.pause_requested]
-        going = [t for t in self._history.open if t.state is not TrialState.PAUSED]
-        if going and (room or len(paused) > len(held)):
-            raise StudyWaiting(
-                f"Study {self.name!r} has no trial to run until one of {len(going)} that run reports or ends."
-            )
-        if held and not going:
-            numbers = ", ".join(map(str, held))
-            raise StudyEnded(
-                f"Study {self.name!r} waits for paused trials: {numbers}. Let one go on: tunesmith resume {self.name}/{held[0]}"
-            )
-        if self._exhausted:
-            msg = f"Study {self.name!r} is exhausted: {self._nothing_new()}."
-            raise StudyEnded(msg)
-        raise StudyEnded(f"Study {self.name!r} has its {self.spec.max_trials} trials (max_trials).")
-
-    def _nothing_new(self) -> str:
-        """Return why the study has no new points to try; ``""`` while it may have some."""
-        if enough := end_reason(self._history, time.time()):
-            return enough
-        if not self._exhausted:
-            return "" if self._room() else f"all {self.spec.max_trials} trials have ended"
-        size = self.space.size
-        if self._advisor.has_schedule and self._history.distinct != size:
-            return f"{self._advisor.schedule_name} has run its course"
-        if size is None:
-            return f"{self.spec.algorithm.name} has no more points to try"
-        return f"all {size} points of the space have been tried"
-
-    def _room(self) -> int:
-        """Return how many new trials the study may still have."""
-        if self._exhausted:
-            return 0
-        limit = self.spec.max_trials
-        counted = len(self._history.trials) - self._history.count(TrialState.CANCELLED)
-        return _ENDLESS if limit is None else max(0, limit - counted)
-
-    def _something_waits(self) -> bool:
-        if self._history.count(TrialState.QUEUED):
-            return True
-        # A lease read long ago may have been renewed since; the storage knows, so ask it.
-        now = time.time()
-        return any(t.lease_until is not None and t.lease_until < now for t in self._history.open)
-
-    def _free_trials_of_the_dead(self) -> None:
-        """Put back the trials whose worker died on this machine, without waiting for their leases."""
-        if time.monotonic() < self._look_for_dead_at and not self._nothing_new():
-            return
-        self._look_for_dead_at = time.monotonic() + _LOOK_FOR_DEAD_S
-        workers = {t.worker for t in self._history.open if t.state is TrialState.RUNNING}
-        dead = {worker for worker in workers if worker != self.worker and is_dead(worker)}
-        if not dead:
-            return
-        for trial in [t for t in self._history.open if t.worker in dead]:
-            try:
-                self.storage.requeue(self.name, trial.number, trial.attempt, "its worker died")
-            except (LeaseLostError, StateError):  # another worker was faster
-                continue
-        self.refresh()
 
     def _held(self, trial: Trial | int) -> Trial:
         """Return the trial with the attempt that the caller holds."""
@@ -904,35 +741,6 @@ class Study:
         stored = self.storage.measurements(self.name, trial.number)
         return select_measurement(stored, self.spec)
 
-    def _end(
-        self,
-        trial: Trial,
-        state: TrialState,
-        *,
-        metrics: Mapping[str, float] = {},
-        step: int | None = None,
-        reason: str = "",
-    ) -> Trial:
-        ended = self.storage.finish(
-            self.name,
-            trial.number,
-            trial.attempt,
-            state,
-            metrics=metrics,
-            step=step,
-            reason=reason,
-        )
-        self._tell_observers(ended)
-        if trial.state is TrialState.PAUSED:  # whoever ends a paused trial goes on deciding
-            return ended
-        if state is TrialState.FAILED or self._nothing_new():
-            with self._lock:
-                self.refresh()
-                if state is TrialState.FAILED:
-                    self._give_up_after_failures()
-                self._settle()
-        return ended
-
     def _raise_budget(self, max_trials: int | None) -> None:
         """Take a larger budget than the stored one; a smaller one may be an old file's."""
         limit = self.spec.max_trials
@@ -943,46 +751,7 @@ class Study:
         """Take the conditions under which a continued study has enough from who continues it."""
         if ending != self.spec.ending:
             self.storage.set_budget(self.name, ending=ending)
-            self._reopen()
-
-    def _give_up_after_failures(self) -> None:
-        failed, bound = self._history.count(TrialState.FAILED), self.spec.max_failed_trials
-        if self._record.state is StudyState.ACTIVE and bound is not None and failed > bound:
-            self.give_up(f"{failed} trials failed, more than max_failed_trials ({bound})")
-
-    def _settle(self) -> None:
-        """Mark the study as finished once everything it may try has ended."""
-        while self._record.state is StudyState.ACTIVE and (reason := self._nothing_new()):
-            rest = resting(self._history)
-            if len(rest) < len(self._history.open):
-                return  # some run or wait, or a person holds them
-            if rest and not end_reason(self._history, time.time()):
-                return  # the schedule says what becomes of them
-            try:
-                for trial in rest:
-                    self._halt(trial, f"the study has ended: {reason}")
-                state = StudyState.FINISHED
-                self.storage.set_state(self.name, state, reason, at=self._record.revision)
-            except (ConflictError, StateError, LeaseLostError):
-                pass  # somebody may have queued a trial or raised the budget: look again
-            self.refresh()
-
-    def _reopen(self) -> None:
-        """Let a study that had finished or failed go on, now that there is more to do."""
-        self.refresh()
-        if self._record.state in (StudyState.FINISHED, StudyState.FAILED):
-            self.storage.set_state(self.name, StudyState.ACTIVE)
-            self.refresh()
-            self._settle()
-
-    def _follow_choices(self, trials: Iterable[Trial], *, is_news: bool = True) -> None:
-        for trial in trials:
-            if self._choices.takes_over(trial) and is_news:
-                _LOG.info("study %s: %s", self.name, choice_text(trial, self.spec.algorithm.name))
-
-    def _tell_observers(self, trial: Trial) -> None:
-        for observer in self.observers:
-            observer(trial)
+            self._live.reopen()
 
 
 def _number(trial: Trial | int) -> int:

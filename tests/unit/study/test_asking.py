@@ -265,7 +265,7 @@ def test_arguments_that_make_no_sense_are_refused_before_anything_is_stored(
 
 def test_who_was_overtaken_thinks_again(make: Make, url: str) -> None:
     slow, quick = (make(name="s", storage=url, max_trials=4) for _ in range(2))
-    suggest = slow._advisor._searcher.suggest
+    suggest = slow._live.advisor._searcher.suggest
     overtaken: list[int] = []
 
     class Overtaken:
@@ -277,7 +277,7 @@ def test_who_was_overtaken_thinks_again(make: Make, url: str) -> None:
                 overtaken.append(after)
             return suggestions
 
-    slow._advisor._searcher = Overtaken()  # type: ignore[assignment]
+    slow._live.advisor._searcher = Overtaken()  # type: ignore[assignment]
 
     trials = slow.ask(9)
 

@@ -40,7 +40,7 @@ def two_stage(make: Make) -> Make:
     def go(**settings: object) -> Study:
         study = make(**settings)
         searcher: Searcher = TwoStage()
-        study._advisor._searcher = searcher
+        study._live.advisor._searcher = searcher
         return study
 
     return go
