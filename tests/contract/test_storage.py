@@ -6,6 +6,7 @@ import pytest
 from tunesmith.storage import Storage
 from tunesmith.storage.sql import SqlStorage
 from tunesmith.testing.clock import Clock
+from tunesmith.testing.pauses import StoragePausesContract
 from tunesmith.testing.storage import StorageContract
 
 
@@ -14,14 +15,14 @@ def clock() -> Clock:
     return Clock()
 
 
-class TestSqliteInAFile(StorageContract):
+class TestSqliteInAFile(StorageContract, StoragePausesContract):
     @pytest.fixture
     def storage(self, clock: Clock, tmp_path: Path) -> Iterator[Storage]:
         with SqlStorage(f"sqlite:///{tmp_path / 'Stüdien.db'}", clock=clock) as storage:
             yield storage
 
 
-class TestSqliteInMemory(StorageContract):
+class TestSqliteInMemory(StorageContract, StoragePausesContract):
     @pytest.fixture
     def storage(self, clock: Clock) -> Iterator[Storage]:
         with SqlStorage("sqlite://", clock=clock) as storage:
