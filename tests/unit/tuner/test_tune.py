@@ -261,3 +261,40 @@ def test_failures_and_the_end_are_told_to_who_watches(
     assert "trials 2/2: failed 2" in told
     with pytest.raises(NotFoundError, match="2 failed, the last with: ZeroDivisionError"):
         _ = study.best_trial
+
+
+def test_a_function_is_paused_by_its_report_and_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
+    log = tmp_path / "calls"
+
+    def train(trial: ts.LiveTrial) -> None:
+        place = trial.checkpoint_dir / "step"
+        done = int(place.read_text()) if place.exists() else 0
+        with log.open("a") as file:
+            file.write(f"{trial.number}: after {done}, up to {trial.budget}\n")
+        for step in range(done + 1, 10):
+            place.write_text(str(step))
+            trial.report(step, y=float(trial.values["x"]) + 1.0 / step)
+
+    study = ts.tune(
+        train,
+        SPACE,
+        minimize="y",
+        max_trials=3,
+        stopping="halving",
+        max_steps=9,
+        algorithm="random",
+        quiet=True,
+    )
+
+    (best,) = [t for t in study.trials if t.state is TrialState.COMPLETED]
+    calls = [c for c in log.read_text().splitlines() if c.startswith(f"{best.number}:")]
+    assert calls[0] == f"{best.number}: after 0, up to 1"
+    assert [m.step for m in study.measurements(best)] == list(range(1, 10))
+    for number in range(1, 4):  # each call begins where the one before was paused, never before
+        starts = [
+            int(c.split()[2].rstrip(","))
+            for c in log.read_text().splitlines()
+            if c.startswith(f"{number}:")
+        ]
+        assert starts == sorted(set(starts))
+    assert sorted(t.step or 0 for t in study.trials if t is not best)[0] == 1
