@@ -91,6 +91,7 @@ class Curve:
         self._from_zero = from_zero
         self._points: dict[int, _Point] = {}
         self._attempt = 0
+        self._revision = 0
         self._began: dict[int, int] = {}
         self._steps: list[int] | None = []
         self._series: dict[tuple[Objective, By], Series] = {}
@@ -115,6 +116,7 @@ class Curve:
         point.metrics |= {k: v for k, v in measurement.metrics.items() if k not in point.metrics}
         point.elapsed_s = max(point.elapsed_s, measurement.elapsed_s)
         point.revision = max(point.revision, measurement.revision)
+        self._revision = max(self._revision, measurement.revision)
 
     def __len__(self) -> int:
         return len(self._points)
@@ -139,7 +141,7 @@ class Curve:
     @property
     def revision(self) -> int:
         """The study's revision of the latest measurement; 0 without one."""
-        return max((p.revision for p in self._points.values()), default=0)
+        return self._revision
 
     @property
     def measurements(self) -> list[Measurement]:

@@ -1,6 +1,7 @@
 """What a study has tried so far: a searcher's whole state."""
 
 from collections.abc import Collection, Iterable, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 
 from tunesmith.model.curve import Curve
@@ -96,15 +97,21 @@ class History:
         """
         if self._revision <= revision:
             return self
-        trials = [
-            t
-            if t.revision <= revision
-            else replace(t, state=TrialState.RUNNING, metrics={}, revision=revision)
-            for t in self._trials
-        ]
-        past = History(self._spec, trials, self._earlier)
-        past._curves = {n: curve.until(revision) for n, curve in self._curves.items()}
+        past = copy(self)
+        past._take_back(revision)
         return past
+
+    def _take_back(self, revision: int) -> None:
+        self._trials, self._counts = self._trials.copy(), self._counts.copy()
+        self._open = self._open.copy()
+        running = TrialState.RUNNING
+        later = [t for t in self._trials if t.revision > revision]
+        self.update(replace(t, state=running, metrics={}, revision=revision) for t in later)
+        self._curves = {
+            number: curve if curve.revision <= revision else curve.until(revision)
+            for number, curve in self._curves.items()
+        }
+        self._revision = revision
 
     @property
     def spec(self) -> StudySpec:

@@ -99,6 +99,10 @@ class Schedule(Protocol):
         """Return what it will do, as far as that is known before the study begins."""
         ...
 
+    def trials(self, spec: StudySpec) -> int | None:
+        """Return how many trials a study may have that names no number; None for no bound of its own."""
+        ...
+
     def first_budget(self, number: int, spec: StudySpec) -> int:
         """Return how many steps trial ``number`` trains at first, whoever chose its values."""
         ...
@@ -116,8 +120,9 @@ class Schedule(Protocol):
         """Return what to do now that ``count`` trials more could run.
 
         Paused trials that a person holds (``pause_requested``) are left alone. With no ``room`` and
-        nothing that runs or waits in the queue, no other trial may stay paused: each is resumed or
-        halted.
+        nothing that runs or waits in the queue, no other trial may stay paused unless one is resumed:
+        each is resumed or halted, so the study ends. No moves while nothing runs, waits or rests say
+        that the schedule is done, although there may be ``room``.
 
         Args:
             history: All trials and their curves.

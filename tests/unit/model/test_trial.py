@@ -16,6 +16,7 @@ def test_these_and_no_other_moves_are_allowed() -> None:
 
     assert allowed == {
         (S.QUEUED, S.RUNNING),
+        (S.QUEUED, S.PAUSED),
         (S.QUEUED, S.CANCELLED),
         (S.RUNNING, S.QUEUED),
         (S.RUNNING, S.PAUSED),
@@ -26,6 +27,7 @@ def test_these_and_no_other_moves_are_allowed() -> None:
         (S.RUNNING, S.CANCELLED),
         (S.PAUSED, S.QUEUED),
         (S.PAUSED, S.STOPPED),
+        (S.PAUSED, S.FAILED),
         (S.PAUSED, S.CANCELLED),
         (S.STOPPED, S.QUEUED),
         (S.FAILED, S.QUEUED),
