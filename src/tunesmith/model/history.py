@@ -98,7 +98,7 @@ class History:
         if self._revision <= revision:
             return self
         past = copy(self)
-        past._take_back(revision)
+        past._take_back(revision)  # noqa: SLF001 - its own
         return past
 
     def _take_back(self, revision: int) -> None:

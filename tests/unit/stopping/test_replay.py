@@ -113,6 +113,7 @@ def test_a_replay_of_a_stored_study_says_what_its_reports_were_answered(
         minimize="loss",
         algorithm="random",
         storage="sqlite://",
+        seed=1,
         max_trials=24,
         max_steps=18,
         stopping=settings,
