@@ -5,7 +5,7 @@ import math
 from tunesmith.model import History, Prediction, rank
 from tunesmith.reporting import duration
 
-__all__ = ["end_reason", "expected_gain"]
+__all__ = ["end_reason", "expected_gain", "with_expected_gain"]
 
 _LATEST = 3  # suggestions in a row that must promise little: the model's views of losses take turns
 
@@ -63,17 +63,26 @@ def _stagnation(history: History, patience: int) -> str:
             since += 1
     if since < patience:
         return ""
-    left = expected_gain(history)
-    more = f"; one more is expected to gain {left:.3g}" if left is not None else ""
-    return f"{since} trials in a row were no better than trial {at}{more}"
+    return f"{since} trials in a row were no better than trial {at}"
+
+
+def with_expected_gain(reason: str, history: History) -> str:
+    """Return why a study has ended, with what one more trial might gain where a model knows."""
+    gain = expected_gain(history)
+    if gain is None or history.spec.ending.expected_gain is not None:
+        return reason
+    return f"{reason}; one more is expected to gain {gain:.2g}"
 
 
 def expected_gain(history: History) -> float | None:
     """Return how much the next trial may be expected to gain in the first objective, in its units.
 
     The expected improvement of what the model suggested last, by its own predictions; the greatest of
-    the last three such suggestions. None where no model made suggestions, or nothing counts yet.
+    the last three such suggestions. None where no model made suggestions, nothing counts yet, or there
+    are several objectives, of which the first alone says little.
     """
+    if len(history.spec.objectives) > 1:
+        return None
     objective = history.spec.objective
     predictions: list[Prediction] = []
     for trial in reversed(history.trials):

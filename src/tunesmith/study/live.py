@@ -22,7 +22,7 @@ from tunesmith.storage import Storage
 from tunesmith.study.advisor import Advisor
 from tunesmith.study.choice import Choices
 from tunesmith.study.curves import take_in
-from tunesmith.study.ending import end_reason
+from tunesmith.study.ending import end_reason, with_expected_gain
 
 __all__ = ["Live", "Observer"]
 
@@ -164,8 +164,9 @@ class Live:
             try:
                 for trial in rest:
                     self.halt(trial, f"the study has ended: {reason}")
-                state = StudyState.FINISHED
-                self.storage.set_state(self.name, state, reason, at=self.record.revision)
+                why = with_expected_gain(reason, self.history)
+                at = self.record.revision
+                self.storage.set_state(self.name, StudyState.FINISHED, why, at=at)
             except (ConflictError, StateError, LeaseLostError):
                 pass  # somebody may have queued a trial or raised the budget: look again
             self.refresh()

@@ -470,3 +470,21 @@ def test_a_schedules_own_values_and_parents_are_stored(tmp_path: Path) -> None:
 
     assert study.storage.trials("s")[1] == added[0]
     assert (added[0].budget, added[0].parent) == (4, 1)
+
+
+def test_a_study_that_has_its_trials_says_what_one_more_might_gain() -> None:
+    study = make(algorithm="bayesian", max_trials=9)
+    for _ in range(9):
+        trial = study.ask()
+        study.tell(trial, (float(trial.values["x"]) - 0.3) ** 2)
+
+    assert study.record.reason.startswith("all 9 trials have ended; one more is expected to gain ")
+    assert float(study.record.reason.split()[-1]) < 0.05
+
+
+def test_without_a_model_nothing_is_said_of_what_one_more_might_gain() -> None:
+    study = make(max_trials=4)
+    for _ in range(4):
+        study.tell(study.ask(), 0.5)
+
+    assert study.record.reason == "all 4 trials have ended"
