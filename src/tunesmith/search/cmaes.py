@@ -136,7 +136,7 @@ class Cmaes:
             drawn.add(space.key(point))
             return point
 
-        explanation = Explanation(searcher=_NAME, note=_note(progress))
+        explanation = Explanation(note=_note(progress))
         return [
             Suggestion(point, _NAME, explanation)
             if space.key(point) in drawn
@@ -220,4 +220,4 @@ def _place_of(
 
 def _note(progress: _Progress) -> str:
     again = f" of run {progress.run.number + 1}" if progress.run.number else ""
-    return f"Generation {progress.generation + 1}{again}."
+    return f"drawn from generation {progress.generation + 1}{again}"

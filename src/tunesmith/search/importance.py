@@ -16,8 +16,9 @@ from tunesmith.model import History, StudySpec, Trial, TrialState
 from tunesmith.search.bayesian.cube import Cube
 from tunesmith.search.bayesian.features import Features
 from tunesmith.search.bayesian.paths import draw_paths
-from tunesmith.search.bayesian.surrogate import Fits, Sample, Surrogate
-from tunesmith.search.bayesian.warp import WarpName
+from tunesmith.search.bayesian.sample import Sample
+from tunesmith.search.bayesian.settings import WarpName
+from tunesmith.search.bayesian.surrogate import Fits, Surrogate
 from tunesmith.search.sensitivity import Array, Axis, Sensitivity, decompose
 from tunesmith.search.sequence import SobolSequence
 

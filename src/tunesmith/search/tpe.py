@@ -130,7 +130,7 @@ class Tpe:
             point = space.decode(place)
             key = space.key(point)
             if space.size is None or (key not in proposed and history.tried(key) is None):
-                why = Explanation(searcher=_NAME, acquisition="log density ratio", value=score)
+                why = Explanation(acquisition="log density ratio", value=score)
                 return Suggestion(point, _NAME, why)
         return None
 
@@ -175,5 +175,5 @@ def _start(spec: StudySpec, position: int, rng: np.random.Generator) -> Suggesti
     space = spec.space
     if space.priors and position % 2:
         drawn = [parameter.sample_unit(rng) for _, parameter in space.items()]
-        return Suggestion(space.decode(np.array(drawn)), "prior")
+        return Suggestion(space.decode(np.array(drawn)), "prior draw")
     return Suggestion(space.decode(sobol_sequence(len(space), spec.seed).point(position)), "sobol")

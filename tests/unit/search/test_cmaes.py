@@ -287,7 +287,8 @@ def test_a_suggestion_says_from_which_generation_it_is() -> None:
     explanation = history.trials[-1].explanation or points[0].explanation
 
     assert explanation is not None
-    assert explanation.note == "Generation 3."
+    assert explanation.note == "drawn from generation 3"
+    assert explanation.searcher == ""  # nobody else was to choose from
 
 
 def test_after_a_flat_run_another_begins_elsewhere() -> None:
@@ -299,7 +300,7 @@ def test_after_a_flat_run_another_begins_elsewhere() -> None:
         history.update(completed(history, points, lambda _: 1.0))
 
     assert points[0].explanation is not None
-    assert points[0].explanation.note == "Generation 1 of run 2."
+    assert points[0].explanation.note == "drawn from generation 1 of run 2"
 
 
 def test_several_objectives_are_refused_with_what_would_help() -> None:

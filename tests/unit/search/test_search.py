@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from itertools import islice
 
 import numpy as np
@@ -12,6 +14,25 @@ from tunesmith.space import Categorical, Discrete, Double, Integer, Space
 from tunesmith.testing.studies import ended, spec_of
 
 LARGE = Space({"n": Integer(1, 25_000)})
+
+
+# Prints for the points of the start, and then for one of the model, what of the heavy is loaded.
+PROGRAM = """
+import sys
+from tunesmith.model import Algorithm, History
+from tunesmith.search import make_searcher, position_rng
+from tunesmith.space import Categorical, Double, Prior, Space
+from tunesmith.testing.studies import ended, spec_of
+
+space = Space({{"x": Double(0.0, 1.0, prior=Prior(0.3)), "kind": Categorical(["a", "b"])}})
+history = History(spec_of(space))
+searcher = make_searcher(Algorithm({algorithm!r}))
+for count in (4, 1):
+    points = searcher.suggest(history, count, position_rng(0, len(history.trials)))
+    loaded = {{"scipy", "threadpoolctl"}} & set(sys.modules)
+    print(sorted({{point.origin for point in points}}), sorted(loaded))
+    history.update(ended(history, points))
+"""
 
 
 def suggest(searcher: Searcher, history: History, count: int) -> list[Suggestion]:
@@ -37,6 +58,19 @@ def test_an_unknown_setting_is_answered_with_those_there_are() -> None:
 def test_a_searcher_without_settings_says_so() -> None:
     with pytest.raises(SpecError, match="'random' has these settings: none"):
         make_searcher(Algorithm("random", {"depth": 3}))
+
+
+@pytest.mark.parametrize("algorithm", ["default", "bayesian"])
+def test_scipy_is_loaded_only_when_a_model_is_asked(algorithm: str) -> None:
+    program = PROGRAM.format(algorithm=algorithm)
+
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+
+    by_design, by_model = done.stdout.splitlines()
+    assert by_design == "['prior draw', 'sobol'] []"
+    assert by_model == "['model'] ['scipy', 'threadpoolctl']"
 
 
 def test_generators_belong_to_seed_and_position() -> None:

@@ -188,7 +188,7 @@ def test_half_of_the_start_is_drawn_from_a_prior() -> None:
 
     points = Tpe(startup=40).suggest(History(spec_of(hopeful)), 40, position_rng(0, 0))
 
-    assert [p.origin for p in points[:3]] == ["sobol", "prior", "sobol"]
+    assert [p.origin for p in points[:3]] == ["sobol", "prior draw", "sobol"]
     near = [abs(float(p.values["x"]) - 0.8) < 0.3 for p in points]
     assert np.mean(near[1::2]) > 0.9
     assert np.mean(near[::2]) < 0.7
@@ -201,6 +201,7 @@ def test_suggestions_say_where_they_came_from_and_how_they_scored() -> None:
     assert [t.explanation for t in trials[:10]] == [None] * 10
     explained = trials[-1].explanation
     assert explained is not None
+    assert explained.searcher == ""  # nobody else was to choose from
     assert explained.acquisition == "log density ratio"
     assert explained.value is not None
     assert explained.value > 0

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from tunesmith.model import Earlier, Objective, StudySpec
 from tunesmith.search.bayesian.cube import Array, Cube, Mask, keys_of
 from tunesmith.search.bayesian.features import Features
-from tunesmith.search.bayesian.surrogate import Sample, checkpoint
+from tunesmith.search.bayesian.sample import Sample, checkpoint
 from tunesmith.search.table import Rows
 
 __all__ = ["Data", "Lesson", "read_data", "read_lesson"]

@@ -41,19 +41,25 @@ class Features:
     """
 
     def __init__(self, cube: Cube, studies: int = 1, missing: Mask | None = None) -> None:
-        self._cube = cube
         self._studies = studies
         self._conditional = cube.conditional if missing is None else cube.conditional | missing
         owner: list[int] = []
-        self._columns: list[slice] = []
+        first = np.empty(cube.d, dtype=np.intp)  # of each coordinate's columns
+        self._categories: list[tuple[int, Array]] = []
         for i in range(cube.d):
             values = cube.values[i]
             if cube.categorical[i] and values is not None:
                 width = len(values) + int(self._conditional[i])
+                self._categories.append((i, values))
             else:
                 width = 2 if self._conditional[i] else 1
-            self._columns.append(slice(len(owner), len(owner) + width))
+            first[i] = len(owner)
             owner += [i] * width
+        self._first = first
+        self._straight = np.flatnonzero(~cube.categorical & ~self._conditional)
+        self._bent = np.flatnonzero(~cube.categorical & self._conditional)
+        self._free = np.array(cube.free, dtype=np.intp)
+        self._bent_free = np.flatnonzero(self._conditional[self._free])
         if studies > 1:
             owner += [cube.d] * studies
         self.owner: NDArray[np.intp] = np.array(owner)
@@ -66,24 +72,28 @@ class Features:
         """Return the vectors ``(m, c)`` of ``points`` that belong to ``study``."""
         out = np.zeros((len(points), len(self.owner)))
         rows = np.arange(len(points))
-        for i, columns in enumerate(self._columns):
-            u, on = points[:, i], mask[:, i]
-            values = self._cube.values[i]
-            if self._cube.categorical[i] and values is not None:
-                index = np.where(on, np.searchsorted(values, u - 1e-9), len(values))
-                out[rows, columns.start + index] = _APART
-            elif self._conditional[i]:
-                out[:, columns.start] = np.where(on, np.cos(u), 0.0)
-                out[:, columns.start + 1] = np.where(on, np.sin(u), 0.0)
-            else:
-                out[:, columns.start] = u
+        out[:, self._first[self._straight]] = points[:, self._straight]
+        if len(self._bent):
+            columns, u, on = self._first[self._bent], points[:, self._bent], mask[:, self._bent]
+            out[:, columns] = np.where(on, np.cos(u), 0.0)
+            out[:, columns + 1] = np.where(on, np.sin(u), 0.0)
+        for i, values in self._categories:
+            index = np.searchsorted(values, points[:, i] - 1e-9)
+            index = np.where(mask[:, i], index, len(values))
+            out[rows, self._first[i] + index] = _APART
         if self._studies > 1:
             out[rows, len(self.owner) - self._studies + study] = _APART
         return out
 
-    def slope(self, points: Array, mask: Mask, i: int) -> tuple[slice, Array]:
-        """Return the columns of a numeric coordinate and their derivatives by it, ``(m, 1 or 2)``."""
-        if not self._conditional[i]:
-            return self._columns[i], np.ones((len(points), 1))
-        u, on = points[:, i], mask[:, i]
-        return self._columns[i], np.where(on[:, None], np.stack([-np.sin(u), np.cos(u)], 1), 0.0)
+    def back(self, points: Array, mask: Mask, by: Array) -> Array:
+        """Return the gradient by the cube's free coordinates ``(m, free)``.
+
+        ``by`` is the gradient by the vectors of the ``points``, ``(m, c)``.
+        """
+        out: Array = by[:, self._first[self._free]]
+        if len(self._bent_free):
+            bent = self._free[self._bent_free]
+            columns, u = self._first[bent], points[:, bent]
+            slope = np.cos(u) * by[:, columns + 1] - np.sin(u) * by[:, columns]
+            out[:, self._bent_free] = np.where(mask[:, bent], slope, 0.0)
+        return out

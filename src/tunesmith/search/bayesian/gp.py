@@ -145,8 +145,14 @@ class GaussianProcess:
 
     def _covariance(self, at: Array, waves: Array) -> Array:
         """Return the covariance of points with those seen."""
-        k = self.amplitude * KERNELS[self.kernel](_squared(at, self._at))[0]
-        k += self.tau * (waves @ self._waves.T)
+        k = KERNELS[self.kernel](_squared(at, self._at))[0]
+        k *= self.amplitude
+        return self._with_trend(k, waves)
+
+    def _with_trend(self, k: Array, waves: Array) -> Array:
+        trend = waves @ self._waves.T
+        trend *= self.tau
+        k += trend
         return k
 
     def with_pending(self, vectors: Array) -> "GaussianProcess":
@@ -179,8 +185,8 @@ class GaussianProcess:
         """Return means and standard deviations of f at ``vectors``, ``(m,)`` each."""
         waves = self.trend(vectors)
         cross = self._covariance(vectors * self.inverse, waves)
-        half = _half_solve(self._root, cross.T)
-        return self.mean + cross @ self._alpha, self._sd(waves, half)
+        mean = self.mean + cross @ self._alpha
+        return mean, self._sd(waves, _half_solve(self._root, cross.T, overwrite=True))
 
     def means(self, vectors: Array) -> Array:
         """Return the means alone, which cost much less."""
@@ -196,11 +202,13 @@ class GaussianProcess:
         """Return means, deviations, and the gradients of both by the vectors, ``(m, c)`` each."""
         at, waves = vectors * self.inverse, self.trend(vectors)
         k, dk = KERNELS[self.kernel](_squared(at, self._at))
-        cross = self.amplitude * k + self.tau * (waves @ self._waves.T)
+        k *= self.amplitude
         dk *= 2.0 * self.amplitude
-        half = _half_solve(self._root, cross.T)
+        cross = self._with_trend(k, waves)
+        mean = self.mean + cross @ self._alpha
+        half = _half_solve(self._root, cross.T, overwrite=True)
         sd = self._sd(waves, half)
-        beta = _half_solve(self._root, half, trans=1).T
+        beta = _half_solve(self._root, half, trans=1, overwrite=True).T
         by_mean, by_variance = dk * self._alpha, -2.0 * dk * beta
         d_mean = by_mean.sum(axis=1)[:, None] * at - by_mean @ self._at
         d_variance = by_variance.sum(axis=1)[:, None] * at - by_variance @ self._at
@@ -209,7 +217,7 @@ class GaussianProcess:
         back = self.tau * self.trend.back(np.concatenate([vectors, vectors]), both)
         d_mean = d_mean * self.inverse + back[: len(vectors)]
         d_variance = d_variance * self.inverse + back[len(vectors) :]
-        return self.mean + cross @ self._alpha, sd, d_mean, d_variance / (2.0 * sd[:, None])
+        return mean, sd, d_mean, d_variance / (2.0 * sd[:, None])
 
     def leave_one_out(self) -> tuple[Array, Array]:
         """Return mean and variance of each value as expected from all others (section 5.4.2)."""
@@ -248,7 +256,8 @@ def negative_log_posterior(
         at = seen.vectors * np.exp(-theta[:d])[seen.owner]
         k, dk = shape(_squared(at, at))
         k *= amplitude
-        full = k + tau * lines
+        full = tau * lines
+        full += k
         full[diagonal] += noise * seen.share + seen.extra + _JITTER * amplitude
         root, failed = lapack.dpotrf(full.T, lower=1, overwrite_a=1)
         if failed:
@@ -259,7 +268,8 @@ def negative_log_posterior(
         rest = seen.y - ones @ seen.y / ones.sum()
         alpha = inverse @ rest
         value += 0.5 * float(rest @ alpha)
-        g = inverse - alpha[:, None] * alpha  # K⁻¹ - αα'; each derivative is half its trace with dK
+        g = inverse  # K⁻¹ - αα'; each derivative is half its trace with dK
+        g -= alpha[:, None] * alpha
         gradient[-1] += 0.5 * noise * (np.diag(g) @ seen.share)
         gradient[-2] += 0.5 * np.einsum("ij,ij->", g, k)
         gradient[-3] += 0.5 * tau * np.einsum("ij,ij->", g, lines)
@@ -273,7 +283,10 @@ def negative_log_posterior(
 
 
 def _squared(a: Array, b: Array) -> Array:
-    r2: Array = (a * a).sum(axis=1)[:, None] + (b * b).sum(axis=1) - 2.0 * (a @ b.T)
+    r2: Array = (a * a).sum(axis=1)[:, None] + (b * b).sum(axis=1)
+    both = a @ b.T
+    both *= 2.0
+    r2 -= both
     if a is b:
         r2[np.diag_indices_from(r2)] = 0.0
     np.maximum(r2, 0.0, out=r2)
@@ -285,15 +298,16 @@ def _cholesky(k: Array) -> Array:
     scale = float(np.mean(np.diag(k)))
     more: Sequence[float] = (0.0, *(10.0**power for power in range(-10, 1)))
     for part in more:
-        root, failed = lapack.dpotrf(k + part * scale * np.eye(len(k)), lower=1, clean=1)
+        noisier = k + part * scale * np.eye(len(k)) if part else k
+        root, failed = lapack.dpotrf(noisier, lower=1, clean=1)
         if not failed and np.isfinite(root[-1]).all():  # not every LAPACK fails on nan
             return cast("Array", root)
     msg = "A covariance has no root: it is not finite."
     raise FloatingPointError(msg)
 
 
-def _half_solve(root: Array, y: Array, trans: int = 0) -> Array:
-    return cast("Array", lapack.dtrtrs(root, y, lower=1, trans=trans)[0])
+def _half_solve(root: Array, y: Array, trans: int = 0, *, overwrite: bool = False) -> Array:
+    return cast("Array", lapack.dtrtrs(root, y, lower=1, trans=trans, overwrite_b=overwrite)[0])
 
 
 def _solve(root: Array, y: Array) -> Array:
@@ -301,5 +315,7 @@ def _solve(root: Array, y: Array) -> Array:
 
 
 def _inverse(root: Array) -> Array:
-    lower: Array = np.tril(lapack.dpotri(root, lower=1)[0])
-    return lower + np.tril(lower, -1).T
+    lower: Array = lapack.dpotri(root, lower=1)[0]  # above the diagonal stand the root's zeros
+    inverse: Array = lower + lower.T
+    inverse[np.diag_indices_from(inverse)] *= 0.5
+    return inverse

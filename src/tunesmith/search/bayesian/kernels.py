@@ -4,7 +4,8 @@
     matern32     (1 + √3 r) exp(-√3 r)
     se           exp(-r²/2), the squared exponential
 
-Each returns k(r²) and its derivative by r². Rasmussen and Williams (2006), section 4.2.
+Each returns k(r²) and its derivative by r². Rasmussen and Williams (2006), section 4.2. Arrays are made
+in place where they can be: the system takes about as long to give large ones as it takes to fill them.
 """
 
 from collections.abc import Callable, Mapping
@@ -24,12 +25,15 @@ _ROOT3, _ROOT5 = np.sqrt(3.0), np.sqrt(5.0)
 def _matern52(r2: Array) -> tuple[Array, Array]:
     s = np.sqrt(r2)
     s *= _ROOT5
-    fall = np.exp(-s)
+    fall = np.negative(s)
+    np.exp(fall, out=fall)
     s += 1.0
-    slope = s * fall
-    k = slope + (5.0 / 3.0) * r2 * fall
-    slope *= -5.0 / 6.0
-    return k, slope
+    s *= fall
+    k = (5.0 / 3.0) * r2
+    k *= fall
+    k += s
+    s *= -5.0 / 6.0
+    return k, s
 
 
 def _matern32(r2: Array) -> tuple[Array, Array]:

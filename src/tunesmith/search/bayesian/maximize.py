@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from tunesmith.search.bayesian.cube import Array, Cube, Mask, keys_of
@@ -29,6 +30,7 @@ _MOVES = 3
 _ALL = 24  # of so many counted values every one is tried, of more only some
 _ENUMERABLE = 4096
 _GAIN = 1e-9
+_ASKED = 8  # of the best points, so many at once
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,6 +50,7 @@ class Maximizer:
         self._all: Array | None = None
         if size is not None and size <= _ENUMERABLE:
             self._all = np.array([cube.encode(values) for values in cube.space.points()])
+        self._steps = [_steps(0 if values is None else len(values)) for values in cube.values]
 
     def best(
         self,
@@ -72,51 +75,38 @@ class Maximizer:
         Returns:
             None if every point that was looked at is taken.
         """
-        cube = self._cube
+        wanted = _Wanted(self._cube, score, taken, held)
         if self._all is not None:
-            points, first = self._all, len(self._all)
-        else:
-            places = np.concatenate([self._everywhere(rng), *self._around(anchors, rng)])
-            first = len(places) - _AROUND * len(anchors)
-            if held is not None:
-                places[:, held[0]] = held[1]
-            points = cube.settle(places)
-        values = self._scored(points, score, taken, held)
-        if self._all is not None:
-            top = np.array([int(np.argmax(values))])
-        else:
-            wide = np.argsort(-values[:first], kind="stable")[: _STARTS[0]]
-            near = first + np.argsort(-values[first:], kind="stable")[: _STARTS[1]]
-            top = np.concatenate([wide, near])
-        top = top[np.isfinite(values[top])]
-        if not len(top):
+            values = wanted.scores(self._all)
+            top = wanted.top(self._all, values, np.arange(len(values)), 1)
+            return Found(self._all[top[0]].copy(), float(values[top[0]])) if top else None
+        places = np.concatenate([self._everywhere(rng), *self._around(anchors, rng)])
+        if held is not None:
+            places[:, held[0]] = held[1]
+        points = self._cube.settle(places)
+        values = wanted.scores(points)
+        first = len(points) - _AROUND * len(anchors)
+        halves = np.arange(first), np.arange(first, len(points))
+        top = [
+            row
+            for rows, count in zip(halves, _STARTS, strict=True)
+            for row in wanted.top(points, values, rows, count)
+        ]
+        if not top:
             return None
-        points, values = points[top].copy(), values[top].copy()
-        if self._all is None:
-            for steps in _CLIMBS:
-                if slopes is None:
-                    self._stroll(points, values, score, taken, rng, held=held)
-                else:
-                    self._climb(points, values, score, slopes, taken, held=held, steps=steps)
-                if not self._change(points, values, score, taken, held):
-                    break
+        points, values = points[top], values[top]
+        # Where every change of a single value has been tried, it need not be tried again.
+        settled = np.zeros(len(top), dtype=np.bool_)
+        for steps in _CLIMBS:
+            if slopes is None:
+                moved = self._stroll(points, values, wanted, rng)
+            else:
+                moved = self._climb(points, values, wanted, slopes, steps)
+            settled &= ~moved
+            if not self._change(points, values, wanted, settled):
+                break
         best = int(np.argmax(values))
         return Found(points[best], float(values[best]))
-
-    def _scored(
-        self,
-        points: Array,
-        score: Score,
-        taken: Collection[bytes],
-        held: tuple[int, float] | None,
-    ) -> Array:
-        """Return scores; of points that may not be returned, minus infinity."""
-        mask = self._cube.active(points)
-        values = score(points, mask)
-        allowed: Mask = np.array([key not in taken for key in keys_of(points, mask)])
-        if held is not None:
-            allowed &= mask[:, held[0]] & (np.abs(points[:, held[0]] - held[1]) < 1e-9)
-        return np.where(allowed, values, -np.inf)
 
     def _everywhere(self, rng: np.random.Generator) -> Array:
         d = self._cube.d
@@ -148,40 +138,26 @@ class Maximizer:
         return near
 
     def _stroll(
-        self,
-        points: Array,
-        values: Array,
-        score: Score,
-        taken: Collection[bytes],
-        rng: np.random.Generator,
-        *,
-        held: tuple[int, float] | None,
-    ) -> None:
-        """Look around each point where there is no slope to climb; keep what is gained."""
+        self, points: Array, values: Array, wanted: "_Wanted", rng: np.random.Generator
+    ) -> Mask:
+        """Look around each point where there is no slope to climb; keep and tell what is gained."""
+        gained = np.zeros(len(points), dtype=np.bool_)
         for i, places in enumerate(self._around(points, rng)):
-            if held is not None:
-                places[:, held[0]] = held[1]
+            if wanted.held is not None:
+                places[:, wanted.held[0]] = wanted.held[1]
             near = self._cube.settle(places)
-            found = self._scored(near, score, taken, held)
-            best = int(np.argmax(found))
-            if found[best] > values[i]:
-                points[i], values[i] = near[best], found[best]
+            found = wanted.scores(near)
+            for best in wanted.top(near, found, np.arange(len(near)), 1, above=values[i]):
+                points[i], values[i], gained[i] = near[best], found[best], True
+        return gained
 
     def _climb(
-        self,
-        points: Array,
-        values: Array,
-        score: Score,
-        slopes: Slopes,
-        taken: Collection[bytes],
-        *,
-        held: tuple[int, float] | None,
-        steps: int,
-    ) -> None:
-        """Move the free coordinates of all points uphill at once; keep what is gained."""
+        self, points: Array, values: Array, wanted: "_Wanted", slopes: Slopes, steps: int
+    ) -> Mask:
+        """Move the free coordinates of all points uphill at once; keep and tell what is gained."""
         free = self._cube.free
         if not free:
-            return
+            return np.zeros(len(points), dtype=np.bool_)
         mask = self._cube.active(points)
         at = points.copy()
 
@@ -201,44 +177,41 @@ class Maximizer:
         ends = points.copy()
         ends[:, free] = result.x.reshape(len(points), -1)
         ends = self._cube.settle(ends)
-        found = self._scored(ends, score, taken, held)
-        gained = found > values
+        found = wanted.scores(ends)
+        gained = (found > values) & wanted.allowed(ends)
         points[gained], values[gained] = ends[gained], found[gained]
+        return gained
 
-    def _change(
-        self,
-        points: Array,
-        values: Array,
-        score: Score,
-        taken: Collection[bytes],
-        held: tuple[int, float] | None,
-    ) -> bool:
+    def _change(self, points: Array, values: Array, wanted: "_Wanted", settled: Mask) -> bool:
         """Give single counted coordinates other values while that gains; tell whether it did."""
-        counted = [i for i in self._cube.counted if held is None or i != held[0]]
         any_gained = False
-        for _ in range(_MOVES if counted else 0):
-            rows: list[Array] = []
-            origins: list[int] = []
-            for origin, point in enumerate(points):
-                for i in counted:
-                    for value in self._others(i, float(point[i])):
-                        row = point.copy()
-                        row[i] = value
-                        rows.append(row)
-                        origins.append(origin)
-            changed, origin_of = np.array(rows), np.array(origins)
-            found = self._scored(changed, score, taken, held)
-            gained = False
-            for origin in range(len(points)):
-                mine = np.flatnonzero(origin_of == origin)
-                best = mine[np.argmax(found[mine])]
-                if found[best] > values[origin] + _GAIN:
-                    points[origin], values[origin] = changed[best], found[best]
-                    gained = True
-            any_gained |= gained
-            if not gained:
+        for _ in range(_MOVES):
+            origins = np.flatnonzero(~settled)
+            changed = [self._changed(points[origin], wanted.held) for origin in origins]
+            rows = np.concatenate(changed) if changed else points[:0]
+            if not len(rows):
                 break
+            found = wanted.scores(rows)
+            end = 0
+            for origin, mine in zip(origins, changed, strict=True):
+                start, end = end, end + len(mine)
+                least = values[origin] + _GAIN
+                settled[origin] = True
+                for best in wanted.top(rows, found, np.arange(start, end), 1, above=least):
+                    points[origin], values[origin] = rows[best], found[best]
+                    settled[origin], any_gained = False, True
         return any_gained
+
+    def _changed(self, point: Array, held: tuple[int, float] | None) -> Array:
+        """Return all points that differ from one in one counted coordinate, ``(m, d)``."""
+        counted = [i for i in self._cube.counted if held is None or i != held[0]]
+        others = [self._others(i, float(point[i])) for i in counted]
+        if not others:
+            return np.empty((0, len(point)))
+        which = np.repeat(counted, [len(values) for values in others])
+        rows = np.repeat(point[None], len(which), axis=0)
+        rows[np.arange(len(which)), which] = np.concatenate(others)
+        return rows
 
     def _others(self, i: int, value: float) -> Array:
         """Return other values of a counted coordinate: all of them, or nearer ones more densely."""
@@ -248,7 +221,65 @@ class Maximizer:
         now = int(np.argmin(np.abs(values - value)))
         if n <= _ALL or self._cube.categorical[i]:
             return np.delete(values, now)
-        steps = np.unique(np.round(2.0 ** np.arange(0.0, np.log2(n), 0.75)).astype(int))
-        index = np.concatenate([now - steps, now + steps])
+        index = now + self._steps[i]
         some: Array = values[index[(index >= 0) & (index < n)]]
         return some
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Wanted:
+    """What is looked for: a great score, where a point may be returned.
+
+    Attributes:
+        cube: The cube.
+        score: What is to be large.
+        taken: Keys of points that are not to be returned.
+        held: A counted coordinate that has to be active, and its place.
+    """
+
+    cube: Cube
+    score: Score
+    taken: Collection[bytes]
+    held: tuple[int, float] | None
+
+    def scores(self, points: Array) -> Array:
+        """Return scores; minus infinity where what is to be held is not."""
+        mask = self.cube.active(points)
+        values = self.score(points, mask)
+        if self.held is not None:
+            i, place = self.held
+            values = np.where(mask[:, i] & (np.abs(points[:, i] - place) < 1e-9), values, -np.inf)
+        return values
+
+    def allowed(self, points: Array) -> Mask:
+        """Return which of ``points`` are not taken."""
+        keys = keys_of(points, self.cube.active(points))
+        return np.array([key not in self.taken for key in keys])
+
+    def top(
+        self,
+        points: Array,
+        values: Array,
+        rows: NDArray[np.intp],
+        count: int,
+        above: float = -np.inf,
+    ) -> list[int]:
+        """Return those of ``rows`` with the greatest values above a bound that are not taken.
+
+        Few are asked whether they are taken: to tell it of all takes longer than to score them.
+        """
+        order = rows[np.argsort(-values[rows], kind="stable")]
+        order = order[values[order] > above]
+        best: list[int] = []
+        for start in range(0, len(order), _ASKED):
+            some = order[start : start + _ASKED]
+            best += some[self.allowed(points[some])].tolist()
+            if len(best) >= count:
+                break
+        return best[:count]
+
+
+def _steps(n: int) -> NDArray[np.intp]:
+    """Return how far away, of n values, others are tried: nearer ones more densely."""
+    up = np.unique(np.round(2.0 ** np.arange(0.0, np.log2(max(n, 1)), 0.75)).astype(np.intp))
+    return np.concatenate([-up, up])

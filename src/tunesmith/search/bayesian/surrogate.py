@@ -14,44 +14,15 @@ from scipy.special import log_ndtr
 from tunesmith.search.bayesian.cube import Array, Cube
 from tunesmith.search.bayesian.features import Features
 from tunesmith.search.bayesian.gp import GaussianProcess, Prior, Seen, fit
-from tunesmith.search.bayesian.warp import Warp, WarpName
+from tunesmith.search.bayesian.sample import Sample, checkpoint
+from tunesmith.search.bayesian.settings import WarpName
+from tunesmith.search.bayesian.warp import Warp
 
-__all__ = ["Fits", "Gate", "Sample", "Surrogate", "checkpoint"]
+__all__ = ["Fits", "Gate", "Surrogate"]
 
-_EACH = 40  # up to so many values, every one moves the fit on
-_GROWTH = 1.05
 _MOST = 400
 _MOST_FITTED = 200
 _UNKNOWN = 1e3  # of the values' deviation: with such an error, a value says nothing
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Sample:
-    """Where values were measured, in the order in which they were.
-
-    Attributes:
-        vectors: Of the points, ``(n, c)``.
-        values: The values, smaller is better, ``(n,)``.
-        errors: Their known standard errors, 0 where none is known, ``(n,)``.
-        share: One over how often each was measured, ``(n,)``.
-        study: 0 for this study's, otherwise the number of an earlier study, ``(n,)``.
-    """
-
-    vectors: Array
-    values: Array
-    errors: Array
-    share: Array
-    study: NDArray[np.intp]
-
-    def take(self, rows: NDArray[np.intp]) -> "Sample":
-        """Return some of it."""
-        return Sample(
-            self.vectors[rows],
-            self.values[rows],
-            self.errors[rows],
-            self.share[rows],
-            self.study[rows],
-        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -154,14 +125,6 @@ class Fits:
     def _as_seen(self, sample: Sample, y: Array, extra: Array) -> Seen:
         features = self._features
         return Seen(features.owner, features.plain, sample.vectors, y, extra, sample.share)
-
-
-def checkpoint(n: int) -> int:
-    """Return up to which of n values hyperparameters are fitted."""
-    at = min(n, _EACH)
-    while at >= _EACH and (after := int(at * _GROWTH) + 1) <= n:
-        at = after
-    return at
 
 
 def _telling(sample: Sample, most: int) -> NDArray[np.intp]:

@@ -9,17 +9,15 @@
 The last two are Vizier's (Song et al. 2024, section on output warping), with its s = 1.5.
 """
 
-from typing import Literal, cast
+from typing import cast
 
 import numpy as np
 from scipy.special import ndtri
 
 from tunesmith.search.bayesian.cube import Array
+from tunesmith.search.bayesian.settings import WarpName
 
-__all__ = ["WARPS", "Warp", "WarpName"]
-
-WarpName = Literal["none", "log", "rank"]
-WARPS: tuple[WarpName, ...] = ("none", "log", "rank")
+__all__ = ["Warp"]
 
 _S = 1.5
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cache
+from statistics import geometric_mean
 
 import numpy as np
 import pytest
@@ -98,16 +99,22 @@ def test_thirty_trials_find_the_bottom_of_a_bowl(seed: int) -> None:
     assert found < by_chance / 20
 
 
-# The probability of improvement is known to be content with little.
-@pytest.mark.parametrize(("acquisition", "miss"), [("pi", 5e-3), ("ucb", 2e-4), ("thompson", 2e-4)])
-def test_every_acquisition_learns(acquisition: str, miss: float) -> None:
+# The probability of improvement is known to be content with little. Its search is chaotic, too: of 60
+# seeds half reached 4e-4 and nine tenths 0.012, and another rounding is like another seed. So it has
+# eight, and what counts is the mean of the logarithms: drawn from those 60 it comes out above 8e-3 once
+# in 5000 times. Random search reaches 0.027 with the same seeds, which is more than three times as much.
+@pytest.mark.parametrize(
+    ("acquisition", "miss", "seeds"), [("pi", 8e-3, 8), ("ucb", 2e-4, 4), ("thompson", 2e-4, 4)]
+)
+def test_every_acquisition_learns(acquisition: str, miss: float, seeds: int) -> None:
     found = [
         best(run(spec_of(CUBE3, seed=s), quadratic, 30, searcher=Bayesian(acquisition)))
-        for s in SEEDS
+        for s in range(seeds)
     ]
 
-    assert np.median(found) < miss
-    assert np.median([min(plain_losses(Random, s)) for s in SEEDS]) > 3.0 * miss
+    by_chance = [min(plain_losses(Random, s)) for s in range(seeds)]
+    assert geometric_mean(found) < miss
+    assert geometric_mean(by_chance) > 3.0 * miss
 
 
 @pytest.mark.parametrize(
@@ -231,10 +238,13 @@ def test_a_best_point_on_the_very_edge_of_what_crashes_is_found() -> None:
                 50,
             )
         )
-        for seed in range(3)
+        for seed in SEEDS
     ]
 
-    assert max(found) < 0.0025 + 5e-3
+    # Of 40 seeds 39 ended below 0.0033 and one, the first, at 0.005 to 0.008, which hangs on rounding.
+    # Random search reaches 0.04 at the median, and 0.0073 with the luckiest of the 40.
+    assert np.median(found) < 0.0025 + 1e-3
+    assert max(found) < 0.0025 + 1e-2
 
 
 def test_a_study_in_which_everything_failed_so_far_still_fills_the_space() -> None:
@@ -429,20 +439,23 @@ def test_a_second_objective_that_no_earlier_study_measured_is_waited_for() -> No
 # Constraints
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_constraints_are_learnt_and_the_best_feasible_point_found(seed: int) -> None:
-    spec = replace(spec_of(SQUARE, seed=seed), constraints=(Constraint("size", 0.6),))
-
+def test_constraints_are_learnt_and_the_best_feasible_point_found() -> None:
     def program(values: Values) -> Outcome:
         # The bowl's bottom (0.37, 0.37) is forbidden; the best that is allowed is (0.3, 0.3).
         return {**quadratic(values), "size": float(place(values).sum())}
 
-    trials = run(spec, program, 40)
+    found, late = [], []
+    for seed in SEEDS:
+        spec = replace(spec_of(SQUARE, seed=seed), constraints=(Constraint("size", 0.6),))
+        trials = run(spec, program, 40)
+        found.append(best([t for t in trials if t.metrics["size"] <= 0.6]))
+        late.append(np.mean([t.metrics["size"] <= 0.6 for t in trials[20:]]))
 
-    kept = [t for t in trials if t.metrics["size"] <= 0.6]
-    assert best(kept) < 0.0098 + 2e-3
-    late = [t.metrics["size"] <= 0.6 for t in trials[20:]]
-    assert np.mean(late) > 0.5
+    # Of 40 seeds every one came within 6e-5, random search not within 1e-3. The best lies on the very
+    # edge, so that a study keeps the constraint in 20 to 85 percent of its late trials, as chance has it,
+    # and four studies in 57 on average, give or take 10; random points keep it in 18.
+    assert max(found) < 0.0098 + 5e-4
+    assert np.mean(late) > 0.3
 
 
 def test_a_small_feasible_corner_is_found() -> None:
@@ -607,7 +620,7 @@ def test_an_explanation_holds_what_was_expected_and_by_what_the_point_was_chosen
     for trial in trials[15:]:
         explanation = trial.explanation
         assert explanation is not None
-        assert explanation.searcher == "bayesian"
+        assert explanation.searcher == ""  # nobody else was to choose from
         assert explanation.acquisition == "log expected improvement"
         assert explanation.value is not None
         assert explanation.feasible is not None

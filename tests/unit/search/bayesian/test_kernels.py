@@ -107,7 +107,7 @@ def test_the_trend_consists_of_falling_waves_and_of_what_has_no_order() -> None:
 
     waves = [np.cos(k * np.pi * np.array([0.25, 0.75])) / k for k in range(1, 7)]
     expected = np.stack([*waves, np.array([3.0, 5.0])], axis=1)
-    np.testing.assert_allclose(columns, expected - expected.mean(axis=0), atol=1e-14)
+    np.testing.assert_allclose(columns, expected - expected.mean(axis=0), atol=1e-12)
 
 
 def test_the_trend_hands_gradients_back_to_the_vectors() -> None:

@@ -7,8 +7,9 @@ from tunesmith.search.bayesian import surrogate as module
 from tunesmith.search.bayesian.cube import Cube
 from tunesmith.search.bayesian.features import Features
 from tunesmith.search.bayesian.gp import Seen
-from tunesmith.search.bayesian.surrogate import Fits, Gate, Sample
-from tunesmith.search.bayesian.warp import WarpName
+from tunesmith.search.bayesian.sample import Sample
+from tunesmith.search.bayesian.settings import WarpName
+from tunesmith.search.bayesian.surrogate import Fits, Gate
 from tunesmith.space import Categorical, Double, Space
 
 Array = NDArray[np.float64]

@@ -3,7 +3,8 @@ import pytest
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from tunesmith.search.bayesian.warp import WARPS, Warp, WarpName
+from tunesmith.search.bayesian.settings import WARPS, WarpName
+from tunesmith.search.bayesian.warp import Warp
 
 Array = NDArray[np.float64]
 
