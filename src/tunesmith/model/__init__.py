@@ -29,7 +29,6 @@ from tunesmith.model.spec import (
     Setting,
     Stopping,
     StudySpec,
-    refuse_endless,
 )
 from tunesmith.model.study import (
     Feasibility,
@@ -93,7 +92,6 @@ __all__ = [
     "loss",
     "pareto_front",
     "rank",
-    "refuse_endless",
     "select_measurement",
     "violation",
     "with_standard_errors",

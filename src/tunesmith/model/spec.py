@@ -5,7 +5,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, cast, get_args
 
-from tunesmith.errors import Problem, SpecError
 from tunesmith.model.objectives import Constraint, Objective, fault
 from tunesmith.space import Space, Value
 
@@ -17,7 +16,6 @@ __all__ = [
     "Stopping",
     "StudySpec",
     "check_bound",
-    "refuse_endless",
 ]
 
 Selection = Literal["last", "best", "minimum", "maximum"]
@@ -226,13 +224,6 @@ def check_bound(
     if not whole or value < low or (high is not None and value > high):  # type: ignore[operator]
         to = "" if high is None else f" to {high}"
         raise fault(f"{name} is a whole number from {low}{to}; given {value!r}.")
-
-
-def refuse_endless(max_trials: int | None, space: Space) -> None:
-    """Raise `SpecError` if running such a study to its end would take for ever."""
-    if max_trials is None and space.size is None:
-        message = "The study would never end: say how many trials it may have (max_trials, or -n)."
-        raise SpecError([Problem("E103", message)])
 
 
 def _listed(parts: Iterable[Objective | Constraint]) -> str:

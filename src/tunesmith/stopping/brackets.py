@@ -8,7 +8,8 @@ A trial's bracket follows from its number, and whether it has gone on from a run
 So a history says all, whoever chose a trial's values, and in whatever order things happened.
 
 A rung waits for its stragglers, but slots do not: those that are among the best whatever the stragglers
-reach go on at once, and where there are none the next bracket begins.
+reach go on at once, and where there are none the next bracket begins. Where a program reports so seldom
+that its first report lies beyond several rungs, these are judged one after another without more training.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,10 +17,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import cycle
 
-from tunesmith.model import History, Trial, TrialState
+from tunesmith.model import History, Trial
 from tunesmith.stopping.base import Begin, Halt, Move, Resume, resting
 from tunesmith.stopping.plan import Bracket, Plan, Rung
-from tunesmith.stopping.progress import is_out, room_in
+from tunesmith.stopping.progress import is_out, is_resting, room_in
 from tunesmith.stopping.rungs import ranked, rung_of
 from tunesmith.stopping.sentences import ahead, behind, to_the_rung
 
@@ -54,6 +55,7 @@ class _Standing:
         above: How many steps the next rung takes.
         there: Those that have got there, whatever has become of them since.
         waiting: Those of them that may go on, the best first.
+        between: Those on their way there, whatever has become of them.
         coming: How many may yet get there.
         places: How many go on from here in all.
         taken: How many of these have gone on.
@@ -63,9 +65,15 @@ class _Standing:
     above: int
     there: list[Trial]
     waiting: list[Trial]
+    between: list[Trial]
     coming: int
     places: int
     taken: int
+
+    @property
+    def at(self) -> set[int]:
+        """The numbers of those that may go on."""
+        return {trial.number for trial in self.waiting}
 
     @property
     def left(self) -> int:
@@ -77,10 +85,28 @@ class _Standing:
         """Those that go on whatever the others reach that are still to come."""
         return self.waiting[: max(self.left - self.coming, 0)]
 
-    @property
-    def beaten(self) -> list[Trial]:
-        """Those that don't go on; nobody before all have come."""
-        return [] if self.coming else self.waiting[self.left :]
+    def passing(self, history: History) -> list[Trial]:
+        """Return those that go on and have got to the next rung already."""
+        return [t for t in self.sure if history.curve(t.number).reach >= self.above]
+
+    def resumed(self, history: History) -> Iterator[Resume]:
+        """Yield the moves of those that rest here and go on, and of those that rest on their way here."""
+        passing = {t.number for t in self.passing(history)}
+        whole = history.spec.max_steps
+        reason = ahead(self.places, len(self.there), self.level, self.coming)
+        for trial in self.sure:
+            if is_resting(trial) and (trial.number not in passing or self.above == whole):
+                yield Resume(trial.number, self.above, reason)
+        for trial in self.between:
+            if is_resting(trial):
+                yield Resume(trial.number, self.level, to_the_rung(self.level))
+
+    def halted(self, history: History) -> Iterator[Halt]:
+        """Yield the moves of those that rest and don't go on, once all have come."""
+        for trial in [] if self.coming else self.waiting[self.left :]:
+            if is_resting(trial):
+                reason = behind(trial, self.places, self.there, self.level, history)
+                yield Halt(trial.number, reason)
 
 
 @dataclass(frozen=True)
@@ -110,7 +136,7 @@ class Brackets:
             rungs = [Rung(r, ladder.places(i, begun)) for i, r in enumerate(ladder.levels)]
             brackets.append(Bracket(tuple(rungs)))
         worst = sum(rung.trials * rung.steps for bracket in brackets for rung in bracket.rungs)
-        note = "at worst if programs begin anew each time, instead of going on from a checkpoint"
+        note = "the worst is if programs begin anew each time instead of going on from a checkpoint"
         return Plan(tuple(brackets), exact=True, worst_steps=worst, note=note)
 
     def first_budget(self, number: int) -> int:
@@ -120,27 +146,30 @@ class Brackets:
     def go_on(self, trial: Trial, history: History) -> int | None:
         """Return up to which budget a trial goes on that has trained its own; None to wait."""
         first, ladder = self._of(trial.number)
-        room = room_in(history, history.spec.max_trials or self.size)
-        at = ladder.levels[rung_of(trial, ladder.levels)]
-        for standing in self._standings(first, ladder, history, room):
-            if standing.level == at and any(t.number == trial.number for t in standing.sure):
-                return standing.above
-        return None
+        budget = None
+        for standing in self._standings(first, ladder, history, self._room(history)):
+            if trial.number in standing.at:
+                sure = any(t.number == trial.number for t in standing.sure)
+                budget = standing.above if sure else None
+        return budget
 
     def moves(self, history: History, count: int, room: int) -> Sequence[Move]:
         """Return what to do with ``count`` free slots: the oldest bracket and its highest rung first."""
+        room = min(room, self._room(history))
         halts: list[Move] = []
         starts: list[Move] = []
         for first, ladder in self._with_resting(history):
-            standings = list(self._standings(first, ladder, history, room))
-            for standing in reversed(standings):
-                halts += _halted(standing, history)
-                starts += _resumed(standing)
-            starts += _between(first, ladder, history)
+            for standing in reversed(list(self._standings(first, ladder, history, room))):
+                halts += standing.halted(history)
+                starts += standing.resumed(history)
         begun = len(history.trials)
         new = min(room, max(count - len(starts), 0))
         starts += [Begin(self.first_budget(begun + 1 + i)) for i in range(new)]
         return [*halts, *starts[:count]]
+
+    def _room(self, history: History) -> int:
+        """Return how many new trials there may be: those of one sweep where nobody says how many."""
+        return room_in(history, history.spec.max_trials or self.size)
 
     def _of(self, number: int) -> tuple[int, Ladder]:
         """Return the number of the first trial of a trial's bracket, and what that looks like."""
@@ -162,53 +191,28 @@ class Brackets:
         self, first: int, ladder: Ladder, history: History, room: int
     ) -> Iterator[_Standing]:
         """Yield how the rungs of a bracket stand, from the lowest to the last but one."""
-        members = _members(first, ladder, history)
+        members = history.trials[first - 1 : first - 1 + ladder.size]
+        rungs = [rung_of(t, ladder.levels) for t in members]
         coming = min(ladder.size - len(members), room)
         begun = len(members) + coming
-        rungs = [rung_of(t, ladder.levels) for t in members]
+        passing: list[Trial] = []
         for i, level in enumerate(ladder.levels[:-1]):
             here = [t for t, rung in zip(members, rungs, strict=True) if rung == i]
             gone = [t for t, rung in zip(members, rungs, strict=True) if rung > i]
-            there = [t for t in here if history.curve(t.number).reach >= level]
+            there = [*passing, *(t for t in here if history.curve(t.number).reach >= level)]
+            between = [t for t in here if history.curve(t.number).reach < level]
             waiting = [t for t in there if not is_out(t)]
-            coming += sum(not is_out(t) for t in here) - len(waiting)
+            coming += sum(not is_out(t) for t in between)
             standing = _Standing(
                 level=level,
                 above=ladder.levels[i + 1],
                 there=[*gone, *there],
                 waiting=ranked(waiting, history, level),
+                between=between,
                 coming=coming,
                 places=ladder.places(i + 1, begun),
                 taken=len(gone),
             )
             yield standing
-            coming = min(standing.left, len(waiting) + coming)
-
-
-def _members(first: int, ladder: Ladder, history: History) -> Sequence[Trial]:
-    return history.trials[first - 1 : first - 1 + ladder.size]
-
-
-def _resumed(standing: _Standing) -> Iterator[Resume]:
-    """Yield the moves of those that rest at a rung and go on."""
-    reason = ahead(standing.places, len(standing.there), standing.level, standing.coming)
-    for trial in standing.sure:
-        if trial.state is TrialState.PAUSED:
-            yield Resume(trial.number, standing.above, reason)
-
-
-def _halted(standing: _Standing, history: History) -> Iterator[Halt]:
-    """Yield the moves of those that rest at a rung and don't go on."""
-    for trial in standing.beaten:
-        if trial.state is TrialState.PAUSED:
-            reason = behind(trial, standing.places, standing.there, standing.level, history)
-            yield Halt(trial.number, reason)
-
-
-def _between(first: int, ladder: Ladder, history: History) -> Iterator[Resume]:
-    """Yield the moves of those that rest before they have got to their rung."""
-    for trial in _members(first, ladder, history):
-        level = ladder.levels[rung_of(trial, ladder.levels)]
-        rests = trial.state is TrialState.PAUSED and not is_out(trial)
-        if rests and history.curve(trial.number).reach < level:
-            yield Resume(trial.number, level, to_the_rung(level))
+            passing = standing.passing(history)
+            coming = min(standing.left, len(waiting) + coming) - len(passing)

@@ -2,8 +2,9 @@
 
     amount   by how much numbers move: to (1 + amount) or (1 - amount) times what they are
 
-A number moves on its own scale: on "reverse_log" its distance from the upper end is what is multiplied. One
-that is counted moves by one step at least, a listed one to its neighbour; a category is drawn anew or kept.
+That is the paper's, and makes sense on a log scale, or from 0 on. So it is mirrored on "reverse_log", and no
+number moves by more than this part of its range: 0.95 between 0.9 and 0.999 would always come to an end.
+One that is counted moves by a step at least, a listed one to its neighbour; a category is drawn anew or kept.
 """
 
 from collections.abc import Mapping
@@ -79,6 +80,8 @@ def _moved(parameter: Discrete | Double | Integer, value: Value, by: float) -> V
         change = by * max(abs(old), _STILL * (high - low))
     else:
         change = by * old
+    most = abs(by) * (high - low)
+    change = min(max(change, -most), most)
     new = min(max(old + change, low), high)
     if parameter.step is None and isinstance(parameter, Double):
         return new

@@ -7,11 +7,11 @@ import numpy as np
 
 from tunesmith.model import History, Series, Suggestion, Trial
 from tunesmith.space import Categorical, Space
-from tunesmith.stopping.bandit import Array, Rewards, chosen
+from tunesmith.stopping.drifting import Array, Rewards, chosen
 from tunesmith.stopping.pbt import varied
 from tunesmith.stopping.population import Exploration, Explore, Population
 
-__all__ = ["pb2"]
+__all__ = ["gains", "pb2"]
 
 
 def pb2(
@@ -94,7 +94,7 @@ def _rewards(history: History, interval: int, numbers: Sequence[int]) -> Rewards
     rest: list[tuple[float, float]] = []
     for trial in history.trials:
         place = None
-        for t, y in _gains(trial, history, interval):
+        for t, y in gains(trial, history, interval):
             if place is None:
                 place = _filled(space.encode(trial.values))[numbers]
             x.append(place)
@@ -103,7 +103,7 @@ def _rewards(history: History, interval: int, numbers: Sequence[int]) -> Rewards
     return Rewards(np.array(x).reshape(len(x), len(numbers)), table[:, 0], table[:, 1])
 
 
-def _gains(trial: Trial, history: History, interval: int) -> Iterator[tuple[float, float]]:
+def gains(trial: Trial, history: History, interval: int) -> Iterator[tuple[float, float]]:
     """Yield when a trial's intervals began, in looks, and by how much its loss fell in each.
 
     A copy's first interval may be shorter or longer than others: its gain is scaled to their length.

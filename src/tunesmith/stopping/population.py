@@ -2,11 +2,15 @@
 
     M       members: trials that train or rest, have trained to the end, or are still to begin with the first
     k       how many are the best and how many the worst: ⌈quantile·M⌉, at most half
-    look    a multiple of `interval` steps; there a member is compared with the latest values of all others
+    look    a multiple of `interval` steps, where a member is compared with the others
 
 Jaderberg et al. (2017). A worst member ends, and a new trial begins from the checkpoint of one of the best,
 which is its parent; it counts its steps on from there. Nobody waits for stragglers: a member is among the worst
-only if enough others are better by now. Members that lag behind go first when there are fewer slots than members.
+as soon as enough others are better. Members that lag behind go first when there are fewer slots than members.
+
+The paper holds a member against the latest values of all others. Here those that are further are taken at the
+same step, a copy by its ancestor there: else members would be replaced for having waited for a slot. Who is
+best goes by the latest values, for it is the latest checkpoint that is copied.
 
 That the population is short of a member follows from the history, so a crash between a member's end and the
 beginning of its successor loses nothing; a member that fails is replaced in the same way.
@@ -112,14 +116,15 @@ class Population:
         """Return the members' looks; how many copies there will be depends on results."""
         whole, interval = whole_steps(self._name, spec), self._steps(spec)
         looks = [*range(interval, whole, interval), whole]
-        bracket = Bracket(tuple(Rung(steps, self._size) for steps in looks))
         trials = spec.max_trials or self.trials(spec)
-        note = f"at each look, up to {self._ends(self._size)} of {self._size} are replaced by new trials"
+        size = self._members(spec)
+        bracket = Bracket(tuple(Rung(steps, size) for steps in looks))
+        note = f"at each look, up to {self._ends(size)} of {size} are replaced by new trials"
         return Plan((bracket,), exact=False, worst_steps=trials * whole, note=note)
 
     def trials(self, spec: StudySpec) -> int:
         """Return as many as there were if every look replaced every member: never a hindrance."""
-        return self._size * math.ceil(whole_steps(self._name, spec) / self._steps(spec))
+        return self._members(spec) * math.ceil(whole_steps(self._name, spec) / self._steps(spec))
 
     def first_budget(self, number: int, spec: StudySpec) -> int:  # noqa: ARG002 - all begin alike
         """Return the steps up to the first look."""
@@ -130,10 +135,10 @@ class Population:
         spec = history.spec
         reach = history.curve(trial.number).reach
         if reach < whole_steps(self._name, spec):
-            room = room_in(history, spec.max_trials)
-            if room and self._standing(history, room).is_worst(trial):
+            room = self._room(history)
+            if room and self._standing(history, room).is_worst(trial, history):
                 return None
-            to_begin = room and len(history.trials) < self._size
+            to_begin = room and len(history.trials) < self._members(spec)
             if to_begin or any(_waits_behind(t, reach, history) for t in history.open):
                 return None
         return self._next_look(reach, spec)
@@ -142,6 +147,7 @@ class Population:
         self, history: History, count: int, room: int, rng: np.random.Generator
     ) -> Sequence[Move]:
         """Return who begins, who is replaced by whom, and who goes on: the furthest behind first."""
+        room = min(room, self._room(history))
         standing = self._standing(history, room)
         moves: list[Move] = []
         begun: list[Suggestion | None] = []
@@ -155,7 +161,7 @@ class Population:
             if starts == count:
                 break
             starts += 1
-            if len(begun) < room and standing.is_worst(trial) and is_done(trial, history):
+            if len(begun) < room and standing.is_worst(trial, history) and is_done(trial, history):
                 copy = self._copy(standing, history, begun, rng)
                 moves += [Halt(trial.number, self._replaced(trial, copy, standing, history)), copy]
                 begun.append(copy.suggestion)
@@ -165,6 +171,13 @@ class Population:
         return moves
 
     # The population
+
+    def _room(self, history: History) -> int:
+        return room_in(history, history.spec.max_trials or self.trials(history.spec))
+
+    def _members(self, spec: StudySpec) -> int:
+        """Return how many members there are: no more than the space has points to begin with."""
+        return self._size if spec.space.size is None else min(self._size, spec.space.size)
 
     def _steps(self, spec: StudySpec) -> int:
         return self._interval or max(round(whole_steps(self._name, spec) / _LOOKS), 1)
@@ -189,19 +202,18 @@ class Population:
     def _standing(self, history: History, room: int) -> "_Standing":
         whole = whole_steps(self._name, history.spec)
         members = [t for t in history.trials if not t.is_final or t.state is TrialState.COMPLETED]
-        missing = min(max(self._size - len(members), 0), room)
+        missing = min(max(self._members(history.spec) - len(members), 0), room)
         size = len(members) + missing
-        measured = [t for t in members if len(history.curve(t.number))]
-        order = ranked(measured, history, math.inf, "last")
         ends = self._ends(size)
+        measured = [t for t in members if len(history.curve(t.number))]
         parents = [
             t
-            for t in order[:ends]
+            for t in ranked(measured, history, math.inf, "last")[:ends]
             if not t.is_final
             and history.curve(t.number).reach < whole
             and math.isfinite(_latest(t, history))
         ]
-        return _Standing(size, missing, order, ends, parents)
+        return _Standing(size, missing, members, ends, parents)
 
     # Successors
 
@@ -213,7 +225,7 @@ class Population:
         rng: np.random.Generator,
     ) -> Begin | None:
         """Return who takes a free place; None where nobody could learn from anybody any more."""
-        if len(history.trials) + len(begun) >= self._size:
+        if len(history.trials) + len(begun) >= self._members(history.spec):
             if standing.parents:
                 return self._copy(standing, history, begun, rng)
             if history.count(TrialState.COMPLETED):
@@ -245,6 +257,7 @@ class Population:
         assert copy.suggestion.parent is not None
         parent = history.trials[copy.suggestion.parent - 1]
         reach = history.curve(trial.number).reach
+        further = history.curve(parent.number).reach
         own, other = _latest(trial, history), _latest(parent, history)
         if math.isfinite(own):
             shown, better = apart(own, other)
@@ -253,7 +266,7 @@ class Population:
         worst = f"among the worst {standing.ends}" if standing.ends > 1 else "the worst"
         return (
             f"{worst} of {standing.size} after {steps_text(reach)}: {shown};"
-            f" replaced by a copy of trial {parent.number}, which has {better}"
+            f" replaced by a copy of trial {parent.number}, which has {better} after {steps_text(further)}"
         )
 
 
@@ -264,23 +277,40 @@ class _Standing:
     Attributes:
         size: M.
         missing: How many members are still to begin.
-        order: The members that have measured something, the best first.
+        members: Those that have begun.
         ends: k.
         parents: Those of the best that have a checkpoint to go on from.
     """
 
     size: int
     missing: int
-    order: list[Trial]
+    members: list[Trial]
     ends: int
     parents: list[Trial]
 
-    def is_worst(self, trial: Trial) -> bool:
-        """Whether enough members are better than the trial, and it can be replaced."""
-        numbers = [t.number for t in self.order]
-        if not self.parents or trial.number not in numbers:
+    def is_worst(self, trial: Trial, history: History) -> bool:
+        """Whether enough members were better when they had come as far, and the trial can be replaced."""
+        if not self.parents or any(t.number == trial.number for t in self.parents):
             return False
-        return numbers.index(trial.number) >= self.size - self.ends
+        reach = history.curve(trial.number).reach
+        stand_ins = [_ancestor_at(t, reach, history) for t in self.members]
+        known = {t.number: t for t in stand_ins if len(history.curve(t.number))}
+        own = _ancestor_at(trial, reach, history)
+        if own.number not in known:
+            return False
+        order = [t.number for t in ranked(known.values(), history, reach, "last")]
+        better = set(order[: order.index(own.number)])
+        return sum(t.number in better for t in stand_ins) >= self.size - self.ends
+
+
+def _ancestor_at(trial: Trial, reach: int, history: History) -> Trial:
+    """Return whose training a trial's was when so many steps were done: its own, or an ancestor's."""
+    while trial.parent is not None:
+        series = history.curve(trial.number).series(history.spec.objective)
+        if len(series) and series.at[0] <= reach:
+            break
+        trial = history.trials[trial.parent - 1]
+    return trial
 
 
 def _latest(trial: Trial, history: History) -> float:

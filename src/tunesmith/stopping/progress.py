@@ -2,7 +2,7 @@
 
 from tunesmith.model import History, Trial, TrialState
 
-__all__ = ["is_done", "is_out", "room_in"]
+__all__ = ["is_done", "is_out", "is_resting", "room_in"]
 
 
 def room_in(history: History, limit: int | None) -> int:
@@ -15,6 +15,11 @@ def room_in(history: History, limit: int | None) -> int:
 def is_out(trial: Trial) -> bool:
     """Whether nobody need wait for the trial: it has ended, or a person holds it."""
     return trial.is_final or bool(trial.pause_requested)
+
+
+def is_resting(trial: Trial) -> bool:
+    """Whether the trial is paused and nobody holds it."""
+    return trial.state is TrialState.PAUSED and not trial.pause_requested
 
 
 def is_done(trial: Trial, history: History) -> bool:

@@ -13,11 +13,11 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
-from tunesmith.model import History, StudySpec, Trial, TrialState
+from tunesmith.model import History, StudySpec, Trial
 from tunesmith.search.settings import check_whole, refuse
 from tunesmith.stopping.base import Begin, Halt, Move, Resume
 from tunesmith.stopping.plan import Bracket, Plan, Rung
-from tunesmith.stopping.progress import is_out, room_in
+from tunesmith.stopping.progress import is_out, is_resting, room_in
 from tunesmith.stopping.rungs import check_rungs, levels, ranked, rung_of, whole_steps
 from tunesmith.stopping.sentences import ahead, behind, to_the_rung
 from tunesmith.stopping.synchronous import bracket_sizes
@@ -34,7 +34,7 @@ class AshaPromotion:
 
     Args:
         min_steps: No trial is compared before it has trained so many steps.
-        reduction_factor: Of how many trials one goes on, and how many times as long it trains.
+        eta: Of how many trials one goes on, and how many times as long it trains.
         brackets: How many brackets there are, each with its lowest rung one higher than that of the
             one before. Trials are shared among them as in Hyperband, most to the first.
 
@@ -42,12 +42,12 @@ class AshaPromotion:
         SpecError: a setting makes no sense.
     """
 
-    def __init__(self, min_steps: int = 1, reduction_factor: int = 3, brackets: int = 1) -> None:
+    def __init__(self, min_steps: int = 1, eta: int = 3, brackets: int = 1) -> None:
         check_whole(_NAME, "min_steps", min_steps, low=1)
-        check_whole(_NAME, "reduction_factor", reduction_factor, low=2)
+        check_whole(_NAME, "eta", eta, low=2)
         check_whole(_NAME, "brackets", brackets, low=1)
         self._least = min_steps
-        self._factor = reduction_factor
+        self._factor = eta
         self._count = brackets
 
     def check(self, spec: StudySpec) -> None:
@@ -64,7 +64,7 @@ class AshaPromotion:
         """Return what is expected: about one of η trials goes on from each rung."""
         steps = self._levels(spec)
         turns = self._turns(spec)
-        trials = spec.max_trials or len(turns) * self._factor ** (len(steps) - 1)
+        trials = spec.max_trials or len(turns)
         brackets = []
         for b in range(self._count):
             begun = sum(turns[i % len(turns)] == b for i in range(trials))
@@ -74,8 +74,8 @@ class AshaPromotion:
             )
             brackets.append(Bracket(tuple(rungs)))
         worst = sum(b.rungs[0].trials * sum(r.steps for r in b.rungs) for b in brackets)
-        of = "" if spec.max_trials else f"of every {trials} trials; "
-        note = f"{of}at worst if each trial is better than all before it, and programs begin anew"
+        of = "" if spec.max_trials else f"these are figures for every {trials} trials; "
+        note = f"{of}the worst is if each trial is better than all before it and programs begin anew"
         return Plan(tuple(brackets), exact=False, worst_steps=worst, note=note)
 
     def trials(self, spec: StudySpec) -> int | None:  # noqa: ARG002 - as the role has it
@@ -90,12 +90,12 @@ class AshaPromotion:
         """Return the next rung's steps if the trial is among the best of its rung so far."""
         spec = history.spec
         bracket = self._bracket(trial.number, spec)
-        room = room_in(history, spec.max_trials)
-        at = self._levels(spec)[rung_of(trial, self._levels(spec))]
-        for standing in self._standings(bracket, history, room):
-            if standing.level == at and any(t.number == trial.number for t in standing.promoted):
-                return standing.above
-        return None
+        budget = None
+        for standing in self._standings(bracket, history, room_in(history, spec.max_trials)):
+            if any(t.number == trial.number for t in standing.there):
+                promoted = any(t.number == trial.number for t in standing.promoted)
+                budget = standing.above if promoted else None
+        return budget
 
     def moves(
         self,
@@ -135,8 +135,9 @@ class AshaPromotion:
         for trial in members:
             at[rung_of(trial, steps)].append(trial)
         closed = room == 0
+        passing: list[Trial] = []
         for i, level in enumerate(steps[:-1]):
-            there = [t for t in at[i] if history.curve(t.number).reach >= level]
+            there = [*passing, *(t for t in at[i] if history.curve(t.number).reach >= level)]
             between = [t for t in at[i] if history.curve(t.number).reach < level]
             closed = closed and all(map(is_out, between))
             standing = _Standing(
@@ -150,7 +151,8 @@ class AshaPromotion:
                 factor=self._factor,
             )
             yield standing
-            closed = closed and not standing.promoted
+            passing = standing.passing()
+            closed = closed and len(standing.promoted) == len(passing)
 
 
 @dataclass(frozen=True, eq=False)
@@ -197,22 +199,27 @@ class _Standing:
         numbers = {t.number for t in waiting}
         return [t for t in best if t.number in numbers]
 
+    def passing(self) -> list[Trial]:
+        """Return those that go on and have got to the next rung already, since programs report seldom."""
+        return [t for t in self.promoted if self.history.curve(t.number).reach >= self.above]
+
     def resumed(self) -> Iterator[Resume]:
-        """Yield the moves of those that rest and go on, and of those that rest between rungs."""
+        """Yield the moves of those that rest here and go on, and of those that rest on their way here."""
+        passing = {t.number for t in self.passing()}
+        whole = self.history.spec.max_steps
         reason = ahead(self.places, len(self.gone) + len(self.there), self.level)
         for trial in self.promoted:
-            if trial.state is TrialState.PAUSED:
+            if is_resting(trial) and (trial.number not in passing or self.above == whole):
                 yield Resume(trial.number, self.above, reason)
         for trial in self.between:
-            if trial.state is TrialState.PAUSED and not is_out(trial):
+            if is_resting(trial):
                 yield Resume(trial.number, self.level, to_the_rung(self.level))
 
     def halted(self) -> Iterator[Halt]:
         """Yield the moves of those that rest and can't go on any more."""
         promoted = {t.number for t in self.promoted}
         for trial in self.there if self.closed else ():
-            rests = trial.state is TrialState.PAUSED and not is_out(trial)
-            if rests and trial.number not in promoted:
+            if is_resting(trial) and trial.number not in promoted:
                 there = [*self.gone, *self.there]
                 reason = behind(trial, self.places, there, self.level, self.history)
                 yield Halt(trial.number, reason)

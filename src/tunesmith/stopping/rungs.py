@@ -45,7 +45,7 @@ def check_rungs(name: str, least: int, factor: int, spec: StudySpec) -> None:
     if len(levels(least, whole, factor)) < 2:
         raise refuse(
             f"{name} has nothing to share out: max_steps={whole} is less than"
-            f" reduction_factor={factor} times min_steps={least}. Count finer steps, or lower these."
+            f" eta={factor} times min_steps={least}. Count finer steps, or lower these."
         )
 
 

@@ -30,7 +30,7 @@ class Synchronous:
     Args:
         name: What it is called, for messages.
         min_steps: No trial is compared before it has trained so many steps.
-        reduction_factor: η.
+        eta: η.
         sizes: Says how many trials its brackets have.
         model: Whether the study's algorithm has to learn from results.
 
@@ -39,13 +39,13 @@ class Synchronous:
     """
 
     def __init__(
-        self, name: str, min_steps: int, reduction_factor: int, sizes: Sizes, *, model: bool = False
+        self, name: str, min_steps: int, eta: int, sizes: Sizes, *, model: bool = False
     ) -> None:
         check_whole(name, "min_steps", min_steps, low=1)
-        check_whole(name, "reduction_factor", reduction_factor, low=2)
+        check_whole(name, "eta", eta, low=2)
         self._name = name
         self._least = min_steps
-        self._factor = reduction_factor
+        self._factor = eta
         self._sizes = sizes
         self._model = model
 
@@ -91,7 +91,7 @@ class Synchronous:
 
 
 def halving(
-    min_steps: int = 1, reduction_factor: int = 3, trials: int | None = None
+    min_steps: int = 1, eta: int = 3, trials: int | None = None
 ) -> Synchronous:
     """Return synchronous successive halving (Jamieson & Talwalkar 2016; Li et al. 2020, algorithm 1).
 
@@ -101,7 +101,7 @@ def halving(
 
     Args:
         min_steps: No trial is compared before it has trained so many steps.
-        reduction_factor: Of how many trials one goes on, and how many times as long it trains.
+        eta: Of how many trials one goes on, and how many times as long it trains.
         trials: How many trials a round has; without it as many as leave one at the end.
 
     Raises:
@@ -113,10 +113,10 @@ def halving(
     def sizes(steps: Sequence[int], factor: int) -> Sequence[int]:
         return [trials or int(factor ** (len(steps) - 1))]
 
-    return Synchronous("halving", min_steps, reduction_factor, sizes)
+    return Synchronous("halving", min_steps, eta, sizes)
 
 
-def hyperband(min_steps: int = 1, reduction_factor: int = 3) -> Synchronous:
+def hyperband(min_steps: int = 1, eta: int = 3) -> Synchronous:
     """Return Hyperband (Li et al. 2018), for any number of workers.
 
     Its brackets differ in how early they judge, for who knows how soon a good trial shows. A sweep
@@ -125,27 +125,27 @@ def hyperband(min_steps: int = 1, reduction_factor: int = 3) -> Synchronous:
 
     Args:
         min_steps: No trial is compared before it has trained so many steps.
-        reduction_factor: Of how many trials one goes on, and how many times as long it trains.
+        eta: Of how many trials one goes on, and how many times as long it trains.
 
     Raises:
         SpecError: a setting makes no sense.
     """
-    return Synchronous("hyperband", min_steps, reduction_factor, bracket_sizes)
+    return Synchronous("hyperband", min_steps, eta, bracket_sizes)
 
 
-def bohb(min_steps: int = 1, reduction_factor: int = 3) -> Synchronous:
+def bohb(min_steps: int = 1, eta: int = 3) -> Synchronous:
     """Return BOHB (Falkner et al. 2018): Hyperband with values from a model of the trials so far.
 
     The study's algorithm is the model; it learns from unfinished trials, too.
 
     Args:
         min_steps: No trial is compared before it has trained so many steps.
-        reduction_factor: Of how many trials one goes on, and how many times as long it trains.
+        eta: Of how many trials one goes on, and how many times as long it trains.
 
     Raises:
         SpecError: a setting makes no sense.
     """
-    return Synchronous("bohb", min_steps, reduction_factor, bracket_sizes, model=True)
+    return Synchronous("bohb", min_steps, eta, bracket_sizes, model=True)
 
 
 def bracket_sizes(steps: Sequence[int], factor: int) -> tuple[int, ...]:

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 
+from tunesmith.errors import Problem, SpecError
 from tunesmith.model import History, StudySpec, Suggestion, Trial
 from tunesmith.plugins import plugin_names
 from tunesmith.search import make_searcher, position_rng
 from tunesmith.stopping import Begin, Move, Verdict, judge, make_rules, make_schedule
 from tunesmith.study.start import start_points
 
-__all__ = ["Advisor"]
+__all__ = ["Advisor", "refuse_endless"]
 
 
 class Advisor:
@@ -48,6 +49,12 @@ class Advisor:
         """Whether it decides by what trials measured on their way."""
         return bool(self._rules) or self.has_schedule
 
+    def limit(self, spec: StudySpec) -> int | None:
+        """Return how many trials the study may have: as many as it says, or else as its schedule needs."""
+        if spec.max_trials is not None or self._schedule is None:
+            return spec.max_trials
+        return self._schedule.trials(spec)
+
     def first_budget(self, number: int, spec: StudySpec) -> int | None:
         """Return how many steps trial ``number`` trains at first; None for as many as it likes."""
         if self._schedule is None:
@@ -75,3 +82,16 @@ class Advisor:
     def verdict(self, trial: Trial, history: History) -> Verdict:
         """Return what becomes of a running trial that has just measured something."""
         return judge(trial, history, self._rules, self._schedule)
+
+
+def refuse_endless(spec: StudySpec) -> None:
+    """Raise `SpecError` if nothing ends the study: neither a number, nor the space, a schedule or the clock."""
+    ending = spec.ending
+    if spec.max_trials is not None or spec.space.size is not None:
+        return
+    if ending.time_s is not None or ending.no_improvement is not None:
+        return
+    schedule = make_schedule(spec.stopping)
+    if schedule is None or schedule.trials(spec) is None:
+        message = "The study would never end: say how many trials it may have (max_trials, or -n)."
+        raise SpecError([Problem("E103", message)])

@@ -122,7 +122,7 @@ class Asking:
             msg = f"Study {self._live.name!r} is exhausted: {self._live.nothing_new()}."
             raise StudyEnded(msg)
         raise StudyEnded(
-            f"Study {self._live.name!r} has its {self._live.spec.max_trials} trials (max_trials)."
+            f"Study {self._live.name!r} has its {self._live.advisor.limit(self._live.spec)} trials (max_trials)."
         )
 
     def _something_waits(self) -> bool:

@@ -137,7 +137,8 @@ class Live:
         if enough := end_reason(self.history, time.time()):
             return enough
         if not self.exhausted:
-            return "" if self.room() else f"all {self.spec.max_trials} trials have ended"
+            limit = self.advisor.limit(self.spec)
+            return "" if self.room() else f"all {limit} trials have ended"
         size = self.spec.space.size
         if self.advisor.has_schedule and self.history.distinct != size:
             return f"{self.advisor.schedule_name} has run its course"
@@ -149,7 +150,7 @@ class Live:
         """Return how many new trials the study may still have."""
         if self.exhausted:
             return 0
-        limit = self.spec.max_trials
+        limit = self.advisor.limit(self.spec)
         counted = len(self.history.trials) - self.history.count(TrialState.CANCELLED)
         return _ENDLESS if limit is None else max(0, limit - counted)
 

@@ -12,15 +12,16 @@ from tunesmith.model import (
     Resources,
     Selection,
     Setting,
+    StudySpec,
     Trial,
     TrialState,
-    refuse_endless,
 )
 from tunesmith.reporting import assignments, new_best_text
 from tunesmith.space import Parameter, Space, Value
 from tunesmith.storage import Storage, default_url, files_root, open_storage
-from tunesmith.study import Study
-from tunesmith.study.opening import StoppingLike
+from tunesmith.study import Study, refuse_endless
+from tunesmith.study.opening import StoppingLike, objectives
+from tunesmith.study.opening import stopping as read_stopping
 from tunesmith.tuner.events import BestChanged, Event, TrialEnded
 from tunesmith.tuner.tuner import LEASE_S, Tuner
 
@@ -106,8 +107,16 @@ def tune(
     Slots(resources)  # what can't work is refused before anything is made
     space = space if isinstance(space, Space) else Space(space)
     packed = pack_function(function, space)
-    if ending is None or (ending.time_s is None and ending.no_improvement is None):
-        refuse_endless(max_trials, space)
+    refuse_endless(
+        StudySpec(
+            space,
+            objectives(minimize, maximize, standard_error),
+            max_trials=max_trials,
+            stopping=read_stopping(stopping),
+            max_steps=max_steps,
+            ending=ending or Ending(),
+        )
+    )
     url = default_url() if storage is None else storage
     opened = open_storage(url) if isinstance(url, str) else url
     study = Study(

@@ -488,3 +488,14 @@ def test_without_a_model_nothing_is_said_of_what_one_more_might_gain() -> None:
         study.tell(study.ask(), 0.5)
 
     assert study.record.reason == "all 4 trials have ended"
+
+
+def test_a_sweep_of_hyperband_ends_a_study_that_names_no_number_of_trials() -> None:
+    study = make(stopping="hyperband", max_steps=9, max_trials=None)
+
+    run(study)
+
+    # R = 9 and eta = 3: 9, 5 and 3 trials begin at 1, 3 and 9 steps.
+    assert len(study.trials) == 17
+    assert study.record.state is StudyState.FINISHED
+    assert study.record.reason == "all 17 trials have ended"

@@ -7,6 +7,7 @@ k       σ²·exp(-|x - x'|²/(2ℓ²))·(1 - ε)^(|t - t'|/2), and noise σₙ�
 β       how much the unknown is worth: 0.2 + max(0, log 0.4n), as in the authors' code
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
@@ -16,7 +17,7 @@ from scipy.linalg import cho_factor, cho_solve, solve_triangular
 from scipy.optimize import minimize
 from threadpoolctl import ThreadpoolController
 
-__all__ = ["Array", "Rewards", "chosen"]
+__all__ = ["Array", "Rewards", "chosen", "negative_log_posterior"]
 
 Array = NDArray[np.float64]
 
@@ -150,30 +151,42 @@ class _Process:
 
 def _fitted(seen: Rewards) -> _Theta:
     """Return the hyperparameters of greatest posterior density."""
+    location, spread = _prior(seen)
+    bounds = [(c - 3.0 * s, c + 3.0 * s) for c, s in zip(location, spread, strict=True)]
+    found = minimize(
+        negative_log_posterior(seen), location, jac=True, method="L-BFGS-B", bounds=bounds
+    )
+    return _Theta(*map(float, np.exp(found.x)))
+
+
+def _prior(seen: Rewards) -> tuple[Array, Array]:
+    """Return location and spread of normals: of log ℓ, log of the decay, log σ², log σₙ²."""
+    length = np.log(0.5 * np.sqrt(seen.x.shape[1]))
+    return np.array([length, np.log(0.1), 0.0, np.log(0.1)]), np.array([0.7, 1.0, 0.7, 1.5])
+
+
+def negative_log_posterior(seen: Rewards) -> Callable[[Array], tuple[float, Array]]:
+    """Return the function that a fit minimises, of the logarithms of `_Theta`, with its gradient."""
     squared = _squared(seen.x, seen.x)
     apart = np.abs(seen.t[:, None] - seen.t)
-    n, d = seen.x.shape
-    # Location and spread of normals: of log ℓ, log of the decay, log σ², log σₙ².
-    location = np.array([np.log(0.5 * np.sqrt(d)), np.log(0.1), 0.0, np.log(0.1)])
-    spread = np.array([0.7, 1.0, 0.7, 1.5])
+    one = np.eye(len(seen))
+    location, spread = _prior(seen)
 
     def negative(theta: Array) -> tuple[float, Array]:
         length2 = np.exp(2.0 * theta[0])
         decay, amplitude, noise = np.exp(theta[1:])
         k = amplitude * np.exp(-0.5 * squared / length2 - decay * apart)
-        full = k + (noise + _JITTER * amplitude) * np.eye(n)
-        root = cho_factor(full, lower=True)
+        jitter = _JITTER * amplitude
+        root = cho_factor(k + (noise + jitter) * one, lower=True)
         alpha = cho_solve(root, seen.y)
-        g = cho_solve(root, np.eye(n)) - np.outer(alpha, alpha)  # each derivative is ½ tr(g·dK)
-        slopes = [k * squared / length2, -decay * k * apart, k, noise * np.eye(n)]
+        g = cho_solve(root, one) - np.outer(alpha, alpha)  # each derivative is ½ tr(g·dK)
+        slopes = [k * squared / length2, -decay * k * apart, k + jitter * one, noise * one]
         away = (theta - location) / spread
         value = 0.5 * seen.y @ alpha + np.log(np.diag(root[0])).sum() + 0.5 * away @ away
         gradient = np.array([0.5 * np.einsum("ij,ij->", g, slope) for slope in slopes])
         return float(value), gradient + away / spread
 
-    bounds = [(c - 3.0 * s, c + 3.0 * s) for c, s in zip(location, spread, strict=True)]
-    found = minimize(negative, location, jac=True, method="L-BFGS-B", bounds=bounds)
-    return _Theta(*map(float, np.exp(found.x)))
+    return negative
 
 
 def _squared(a: Array, b: Array) -> Array:
