@@ -43,6 +43,7 @@ _COMMANDS = {
         "demo": ("demo", "tune a tiny built-in program, to see what this is"),
         "init": ("init", "write a tune.yaml for a training script"),
         "check": ("check", "find faults in a file and show what would run"),
+        "plan": ("outlook", "show how many steps and how much time a file will take"),
         "run": ("run", "tune a program"),
     },
     "Look": {
@@ -56,8 +57,8 @@ _COMMANDS = {
     },
     "Steer": {
         "stop": ("control", "stop a study or a trial"),
-        "pause": ("control", "start no new trials for now"),
-        "resume": ("control", "let a paused or stopped study go on"),
+        "pause": ("control", "start no new trials for now, or pause a trial"),
+        "resume": ("control", "let a study or a trial go on, or train a trial further"),
         "retry": ("control", "run ended trials again"),
         "enqueue": ("control", "have a study try a point of your own"),
         "set": ("control", "change the budget of a living study"),

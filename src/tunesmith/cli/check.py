@@ -9,11 +9,23 @@ import click
 
 from tunesmith.cli.app import Exit
 from tunesmith.cli.console import out, say, table
-from tunesmith.cli.plan import algorithm_text, check_program
+from tunesmith.cli.options import stopping_options
+from tunesmith.cli.outlook import outlook_block
+from tunesmith.cli.plan import Overrides, check_program, read_plan
 from tunesmith.execution import CommandExecutor, command_line
-from tunesmith.model import Program, Trial, TrialState
-from tunesmith.reporting import duration, goal_text, json_text, number
-from tunesmith.specs import TuneFile, read_study
+from tunesmith.model import Curve, Ending, Program, StudySpec, Trial, TrialState
+from tunesmith.reporting import (
+    Outlook,
+    duration,
+    early_document,
+    goal_text,
+    json_text,
+    number,
+    outlook_document,
+    part_text,
+)
+from tunesmith.specs import TuneFile
+from tunesmith.stopping import make_schedule
 from tunesmith.storage import open_storage
 from tunesmith.study import Study
 from tunesmith.tuner import LEASE_S, Tuner
@@ -32,10 +44,13 @@ __all__ = ["check_command"]
     metavar="N",
     help="How many of the first points to show.",
 )
+@stopping_options
 @click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
-def check_command(file: Path, smoke: bool, samples: int, as_json: bool) -> int:
+def check_command(
+    *, file: Path, smoke: bool, samples: int, as_json: bool, **options: object
+) -> int:
     """Find faults in FILE and show what would run; nothing is kept."""
-    plan = read_study(file)
+    plan = read_plan(file, Overrides(**options))  # type: ignore[arg-type]
     program = check_program(plan)
     earlier_in = open_storage(create=False) if plan.spec.warm_start else None
     with Study.from_spec(plan.spec, name=plan.name, earlier_in=earlier_in) as study:
@@ -59,14 +74,18 @@ def check_command(file: Path, smoke: bool, samples: int, as_json: bool) -> int:
 def _print_plan(plan: TuneFile, first: list[Trial], command: str) -> None:
     spec = plan.spec
     size = "infinitely many" if spec.space.size is None else f"{spec.space.size:,}"
-    trials = spec.max_trials if spec.max_trials is not None else spec.space.size
+    outlook = Outlook.of(spec)
+    trials = "no bound on" if outlook.trials is None else outlook.trials
     out(f"study {plan.name}: {goal_text(spec)}, the {spec.measurement} measurement counts")
     for constraint in spec.constraints:
         out(f"a good trial has {constraint}")
-    by = algorithm_text(spec.algorithm)
+    by = part_text(spec.algorithm.name, spec.algorithm.settings)
     out(f"{trials} trials, {spec.parallel_trials} at a time, by {by}")
     if spec.warm_start:
         out(f"learning from {', '.join(spec.warm_start)}")
+    if spec.stopping or spec.max_steps or spec.ending != Ending():
+        for line in outlook_block(outlook):
+            out(line)
     out(f"{len(spec.space)} parameters, {size} points:")
     for name in spec.space:
         out(f"  {name}: {spec.space.describe(name)}")
@@ -86,6 +105,8 @@ def _document(plan: TuneFile, first: list[Trial], command: str) -> dict[str, obj
         "algorithm": spec.algorithm.name,
         "settings": dict(spec.algorithm.settings),
         "warm_start": list(spec.warm_start),
+        **early_document(spec),
+        "outlook": outlook_document(Outlook.of(spec)),
         "max_trials": spec.max_trials,
         "parallel_trials": spec.parallel_trials,
         "points": spec.space.size,
@@ -98,7 +119,7 @@ def _document(plan: TuneFile, first: list[Trial], command: str) -> dict[str, obj
 def _smoke(plan: TuneFile, program: Program) -> int:
     """Run one trial in a folder that is deleted afterwards, and say how it went."""
     say("running one trial ...")
-    spec = replace(plan.spec, max_trials=1, parallel_trials=1, warm_start=())
+    spec = _one_trial(plan.spec)
     with tempfile.TemporaryDirectory(prefix="tunesmith-smoke-") as folder:
         storage = open_storage("sqlite://")
         study = Study.from_spec(spec, name=plan.name, storage=storage, lease_s=LEASE_S)
@@ -107,7 +128,7 @@ def _smoke(plan: TuneFile, program: Program) -> int:
         )
         Tuner(study, executor, retries=0, reading=program.reading).work()
         trial = study.trials[0]
-        measured = study.measurements(trial)
+        curve = Curve((trial.attempt, m) for m in study.measurements(trial))
         errors = Path(folder) / "trials" / plan.name / "1" / "stderr"
         tail = errors.read_text(errors="replace").splitlines()[-12:] if errors.exists() else []
     if trial.state is not TrialState.COMPLETED:
@@ -120,11 +141,33 @@ def _smoke(plan: TuneFile, program: Program) -> int:
     took = trial.finished - trial.started
     metric = spec.objective.metric
     say(
-        f"{metric} {number(trial.metrics[metric])} arrived, {len(measured)} measurements, in {duration(took)}"
+        f"{metric} {number(trial.metrics[metric])} arrived, {len(curve)} measurements, in {duration(took)}"
     )
-    trials = plan.spec.max_trials or plan.spec.space.size or 1
-    at_once = min(plan.spec.parallel_trials, trials)
-    say(
-        f"{trials} trials, {at_once} at a time, would take about {duration(took * trials / at_once)}"
-    )
+    say(_estimate(plan.spec, took, curve.reach))
     return Exit.DONE
+
+
+def _one_trial(spec: StudySpec) -> StudySpec:
+    """Return the study of one trial that trains as long as the study's first will at first."""
+    schedule = make_schedule(spec.stopping)
+    steps = spec.max_steps if schedule is None else schedule.first_budget(1, spec)
+    return replace(
+        spec,
+        max_trials=1,
+        parallel_trials=1,
+        warm_start=(),
+        stopping=(),
+        max_steps=steps,
+        ending=Ending(),
+    )
+
+
+def _estimate(spec: StudySpec, took_s: float, steps: int) -> str:
+    """Return how long the study would take, by how long one trial took for its steps."""
+    outlook = Outlook.of(spec, took_s / steps if steps else None)
+    trials = outlook.trials or 1
+    at_once = min(spec.parallel_trials, trials)
+    # Without steps to go by, the next best guess is that all trials take as long as this one.
+    seconds = outlook.seconds(outlook.steps) or took_s * trials / at_once
+    words = "1 trial" if trials == 1 else f"{trials} trials"
+    return f"{words}, {at_once} at a time, would take about {duration(seconds)}"

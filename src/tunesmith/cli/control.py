@@ -15,8 +15,8 @@ from tunesmith.cli.options import storage_option, study_argument
 from tunesmith.cli.require import Requirement
 from tunesmith.errors import StateError
 from tunesmith.execution import study_directory
-from tunesmith.model import StudyState, TrialState
-from tunesmith.reporting import counts_text, json_text, trial_document
+from tunesmith.model import StudyState, Trial, TrialState
+from tunesmith.reporting import counts_text, json_text, study_document, trial_document
 from tunesmith.specs import parse_assignment, parse_duration
 from tunesmith.storage import Storage, files_root, open_storage
 from tunesmith.study import Study
@@ -62,30 +62,103 @@ def stop_command(target: str, now: bool, reason: str, storage: str | None) -> No
 
 
 @click.command("pause")
-@study_argument("study", required=False, default="@")
+@study_argument("target", required=False, default="@")
+@click.option("--reason", default="a person paused it", help="Kept with what is paused.")
+@click.option("--json", "as_json", is_flag=True, help="Print what is paused as JSON.")
 @storage_option
-def pause_command(study: str, storage: str | None) -> None:
-    """Start no new trials until `resume`; running ones go on to their end."""
+def pause_command(target: str, reason: str, as_json: bool, storage: str | None) -> None:
+    """Pause a study (no new trials; those that run go on), or one trial (digits/7).
+
+    A trial that runs is ended, as its program is by SIGTERM, and goes on from its checkpoint when it
+    is resumed.
+    """
     opened = open_storage(storage, create=False)
-    name = find_study(opened, study)
-    Study.load(name, opened).pause()
-    say(f"study {name} is paused; go on with: tunesmith resume {name}")
+    found = find(opened, target)
+    study = Study.load(found.study, opened)
+    if found.trial is None:
+        study.pause(reason)
+        _tell_study(
+            study,
+            f"study {study.name} is paused; go on with: tunesmith resume {study.name}",
+            as_json=as_json,
+        )
+        return
+    trial = study.request_pause(found.trial, reason)
+    asked = trial.state is TrialState.RUNNING
+    words = "is asked to pause" if asked else f"is {trial.state}"
+    _tell_trial(
+        study,
+        trial,
+        f"trial {study.name}/{trial.number} {words}; go on with: tunesmith resume {study.name}/{trial.number}",
+        as_json=as_json,
+    )
 
 
 @click.command("resume")
-@study_argument("study", required=False, default="@")
+@study_argument("target", required=False, default="@")
+@click.option(
+    "--steps",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Train an ended trial further, up to N steps in all, as a new trial.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print what goes on as JSON.")
 @storage_option
-def resume_command(study: str, storage: str | None) -> None:
-    """Let a paused, stopped or failed study go on."""
+def resume_command(target: str, steps: int | None, as_json: bool, storage: str | None) -> None:
+    """Let a paused, stopped or failed study go on, or one trial (digits/7).
+
+    A paused trial goes on from its checkpoint. With --steps a trial that has ended is trained further:
+    a new trial with its values begins from its checkpoint.
+    """
     opened = open_storage(storage, create=False)
-    name = find_study(opened, study)
-    resumed = Study.load(name, opened)
-    resumed.resume()
-    state = resumed.record.state
-    if state is StudyState.ACTIVE:
-        say(f"study {name} goes on, if a tuner runs; else run its command or file again")
+    found = find(opened, target)
+    study = Study.load(found.study, opened)
+    if found.trial is None:
+        if steps is not None:
+            msg = f"--steps is for a trial: tunesmith resume {study.name}/7 --steps {steps}"
+            raise click.UsageError(msg)
+        _resume_study(study, as_json=as_json)
+        return
+    trial = opened.trial(study.name, found.trial)
+    if steps is not None:
+        added = study.continue_trial(trial, steps)
+        words = f"queued as {study.name}/{added.number}; it goes on from trial {trial.number}"
+        _tell_trial(study, added, f"{words} up to {steps} steps", as_json=as_json)
+        return
+    if trial.is_final:
+        again = f"tunesmith resume {study.name}/{trial.number} --steps N"
+        msg = f"Trial {trial.number} is {trial.state}. To train it further, say up to how many steps: {again}"
+        raise StateError(msg)
+    _tell_trial(
+        study,
+        study.resume_trial(trial),
+        f"trial {study.name}/{trial.number} goes on, if a tuner runs; else run its command or file again",
+        as_json=as_json,
+    )
+
+
+def _resume_study(study: Study, *, as_json: bool) -> None:
+    study.resume()
+    record = study.record
+    words = f"study {study.name} is {record.state}: {record.reason}"
+    if record.state is StudyState.ACTIVE:
+        words = f"study {study.name} goes on, if a tuner runs; else run its command or file again"
+    _tell_study(study, words, as_json=as_json)
+
+
+def _tell_study(study: Study, words: str, *, as_json: bool) -> None:
+    if as_json:
+        out(json_text(study_document(study.storage.summary(study.name))))
     else:
-        say(f"study {name} is {state}: {resumed.record.reason}")
+        say(words)
+
+
+def _tell_trial(study: Study, trial: Trial, words: str, *, as_json: bool) -> None:
+    if as_json:
+        head = {"schema": "tunesmith.trial/1", "study": study.name}
+        out(json_text({**head, **trial_document(trial)}))
+    else:
+        say(words)
 
 
 @click.command("retry")
@@ -139,14 +212,7 @@ def enqueue_command(
         active = living.space.active(values)  # type: ignore[arg-type]
         values = {n: v for n, v in values.items() if n in active or n in given}
     trial = living.enqueue(values, repeat=repeat)
-    if as_json:
-        out(
-            json_text(
-                {"schema": "tunesmith.trial/1", "study": living.name, **trial_document(trial)}
-            )
-        )
-    else:
-        say(f"queued as {living.name}/{trial.number}")
+    _tell_trial(living, trial, f"queued as {living.name}/{trial.number}", as_json=as_json)
 
 
 @click.command("set")

@@ -1,35 +1,36 @@
 """What a person sees while a study runs: a live block on a terminal, plain lines elsewhere."""
 
-import contextlib
-import os
 import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from tunesmith.cli.console import say
 from tunesmith.cli.follow import Follower
-from tunesmith.model import Front, StudyState, StudySummary, Trial, TrialState, is_feasible
+from tunesmith.cli.progress import Progress, summary_line, write_github_summary
+from tunesmith.model import StudyState, StudySummary, Trial, TrialState, is_feasible
 from tunesmith.reporting import (
     assignments,
-    choice_text,
     counts_text,
     duration,
+    ending_text,
     front_text,
     goal_text,
     metrics_text,
     nearest_text,
     new_best_text,
     number,
-    reached_text,
     shown_metrics,
+    step_text,
+    stopped_text,
+    stopping_text,
 )
 from tunesmith.storage import files_root
-from tunesmith.study import Choices, Study
+from tunesmith.study import Study
 from tunesmith.tuner import BestChanged, Event, Note, TrialEnded, TrialMeasured, TrialStarted
 
 if TYPE_CHECKING:
@@ -50,106 +51,20 @@ _STYLES = {
     TrialState.FAILED: "red",
     TrialState.INFEASIBLE: "magenta",
 }
+_WITHOUT_REASON = (TrialState.COMPLETED, TrialState.PAUSED)  # these ended as they were meant to
 
 
-class _Progress:
-    """How far the study is, and how long it may still take."""
-
-    def __init__(self, study: Study) -> None:
-        self.study = study
-        self.started = time.monotonic()
-        self.ended_here = 0
-        summary = study.storage.summary(study.name)
-        self.best = summary.best
-        self.front = summary.front
-        self.done_before = summary.done
-        self._choices = Choices(summary.choices[-1] if summary.choices else None)
-
-    def observe(self, event: Event) -> None:
-        """Count."""
-        if isinstance(event, TrialEnded) and event.trial.is_final:
-            self.ended_here += 1
-        elif isinstance(event, BestChanged):
-            self.best = event.trial
-            if self.front is not None:
-                self.front = Front.of(self.study.history.trials, self.study.spec)
-
-    def takes_over(self, event: Event) -> str:
-        """Return who suggests trials from this one on, where the algorithm has just chosen; else ``""``."""
-        if not isinstance(event, TrialStarted) or not self._choices.takes_over(event.trial):
-            return ""
-        return choice_text(event.trial, self.study.spec.algorithm.name)
-
-    @property
-    def elapsed_s(self) -> float:
-        """Seconds since this tuner began."""
-        return time.monotonic() - self.started
-
-    @property
-    def done(self) -> int:
-        """How many trials of the study have ended."""
-        history = self.study.history
-        return len(history.trials) - len(history.open) - history.count(TrialState.CANCELLED)
-
-    @property
-    def total(self) -> int | None:
-        """How many trials it will have at most."""
-        bounds = [b for b in (self.study.spec.max_trials, self.study.space.size) if b is not None]
-        return min(bounds, default=None)
-
-    def left(self) -> str:
-        """Return how long it may still take, as ``, about 2m left``; ``""`` while nobody can tell."""
-        if self.total is None or self.ended_here < 2 or self.done >= self.total:
-            return ""
-        seconds = self.elapsed_s / self.ended_here * max(0, self.total - self.done)
-        return f", about {duration(seconds)} left"
-
-    def of_total(self) -> str:
-        """Return ``12/30``."""
-        return f"{self.done}/{self.total}" if self.total is not None else str(self.done)
-
-
-def _summary_line(summary: StudySummary, progress: _Progress) -> str:
-    """Return the last line of a run."""
-    record = summary.record
-    ended = record.state if record.state != "active" else "interrupted"
-    line = f"{ended} {progress.of_total()} in {duration(progress.elapsed_s)}: {counts_text(summary.counts)}"
-    reached = reached_text(summary)
-    return f"{line}; {reached}" if reached else line
-
-
-def _write_github_summary(summary: StudySummary, line: str) -> None:
-    """Write the job summary of GitHub Actions, where that is what runs us."""
-    path = os.environ.get("GITHUB_STEP_SUMMARY")
-    if not path:
-        return
-    rows = ""
-    if summary.front is not None:
-        metrics = shown_metrics(summary.record.spec)
-        rows = _markdown(
-            ["trial", *metrics, "values"],
-            [
-                [t.number, *(t.metrics.get(m, "") for m in metrics), assignments(t.values)]
-                for t in summary.front.trials
-            ],
-        )
-    elif summary.best is not None:
-        rows = _markdown(["parameter", "best value"], summary.best.values.items())
-    with contextlib.suppress(OSError), Path(path).open("a", encoding="utf-8") as file:
-        file.write(f"### tunesmith: {summary.record.name}\n\n{line}\n{rows}\n")
-
-
-def _markdown(head: Sequence[str], rows: Iterable[Iterable[object]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n" + "".join("| " + " | ".join(map(str, cells)) + " |\n" for cells in lines)
-
-
-def _head(study: Study) -> str:
-    trials = _trials(study.spec.max_trials or study.space.size)
-    return (
-        f"study {study.name} · {goal_text(study.spec)} · {trials},"
-        f" {study.spec.parallel_trials} at a time · algorithm {study.spec.algorithm.name}"
-    )
+def _head(study: Study, total: int | None) -> str:
+    spec = study.spec
+    parts = [
+        f"study {study.name}",
+        goal_text(spec),
+        f"{_trials(total)}, {spec.parallel_trials} at a time",
+        f"algorithm {spec.algorithm.name}",
+    ]
+    parts += [f"stopping {stopping}"] if (stopping := stopping_text(spec)) else []
+    parts += [f"until {ending}"] if (ending := ending_text(spec)) else []
+    return " · ".join(parts)
 
 
 def _trials(count: int | None) -> str:
@@ -165,10 +80,10 @@ def _space_lines(study: Study) -> list[str]:
     return lines + ([f"… {len(names) - len(lines)} more"] if len(names) > len(lines) else [])
 
 
-def _finish(study: Study, progress: _Progress) -> StudySummary:
+def _finish(study: Study, progress: Progress) -> StudySummary:
     study.refresh()
     summary = study.storage.summary(study.name)
-    _write_github_summary(summary, _summary_line(summary, progress))
+    write_github_summary(summary, summary_line(summary, progress))
     return summary
 
 
@@ -186,7 +101,8 @@ class PlainDisplay:
     ) -> None:
         self._study = study
         self._quiet = quiet
-        self._progress = _Progress(study)
+        self._progress = Progress(study)
+        self._budgets: dict[int, int | None] = {}
         self._follower = None if follow is None else Follower(follow)
         self._over = threading.Event()
         self._threads = [threading.Thread(target=self._live, daemon=True)]
@@ -195,10 +111,13 @@ class PlainDisplay:
 
     def __enter__(self) -> Self:
         spec = self._study.spec
-        trials = _trials(spec.max_trials or self._study.space.size)
+        trials = _trials(self._progress.total)
         done = self._progress.done_before
         begins = f"goes on after {done}," if done else "started,"
-        self.note(f"{self._study.name} {begins} {trials}, {spec.parallel_trials} parallel")
+        stopping = f", stopping {text}" if (text := stopping_text(spec)) else ""
+        until = f", until {text}" if (text := ending_text(spec)) else ""
+        head = f"{self._study.name} {begins} {trials}, {spec.parallel_trials} parallel"
+        self.note(head + stopping + until)
         for line in _space_lines(self._study):
             self.note(f"  {line}")
         for thread in self._threads:
@@ -231,11 +150,23 @@ class PlainDisplay:
                 words = f"{self._progress.of_total()}  {assignments(trial.values)}"
                 leads = f" (#{trial.number})" if is_feasible(trial, self._study.spec) else ""
                 self._line(f"{reached}{leads} {words}")
-            case TrialEnded(trial) if trial.state in (TrialState.FAILED, TrialState.QUEUED):
-                words = "failed" if trial.state is TrialState.FAILED else "starts again"
-                self._line(f"trial {trial.number} {words}: {trial.reason}")
+            case TrialStarted(trial):
+                self._budgets[trial.number] = trial.budget
+            case TrialEnded(trial):
+                self._tell_end(trial)
             case Note(text):
                 self._line(text)
+
+    def _tell_end(self, trial: Trial) -> None:
+        if trial.state is TrialState.FAILED:
+            self._line(f"trial {trial.number} failed: {trial.reason}")
+        elif trial.state is TrialState.STOPPED:
+            self._line(f"trial {trial.number} {stopped_text(trial, self._study.spec)}")
+        elif trial.state is TrialState.PAUSED and trial.pause_requested:
+            self._line(f"trial {trial.number} paused: {trial.reason}")
+        elif trial.state is TrialState.QUEUED and trial.budget == self._budgets[trial.number]:
+            # One that goes on with a larger budget does what its schedule meant it to.
+            self._line(f"trial {trial.number} starts again: {trial.reason}")
 
     def note(self, text: str) -> None:
         """Say something to a person who watches."""
@@ -246,19 +177,20 @@ class PlainDisplay:
         """Print the last line."""
         summary = _finish(self._study, self._progress)
         if self._quiet < 2:
-            say(f"tunesmith: {_summary_line(summary, self._progress)}")
+            say(f"tunesmith: {summary_line(summary, self._progress)}")
 
     def _line(self, text: str) -> None:
         self.note(f"{time.strftime('%H:%M:%S')} {text}")
 
     def _live(self) -> None:
         while not self._over.wait(_HEARTBEAT_S):
-            running = self._study.history.count(TrialState.RUNNING)
-            state = self._study.record.state
-            paused = "" if state is StudyState.ACTIVE else f", {state}"
-            self._line(
-                f"{self._progress.of_total()}, {running} running{paused}{self._progress.left()}"
-            )
+            history = self._study.history
+            words = [self._progress.of_total(), f"{history.count(TrialState.RUNNING)} running"]
+            if waiting := history.count(TrialState.PAUSED):
+                words.append(f"{waiting} paused")
+            if self._study.record.state is not StudyState.ACTIVE:
+                words.append(f"the study is {self._study.record.state}")
+            self._line(", ".join(words) + self._progress.left())
 
     def _follow(self) -> None:
         assert self._follower is not None
@@ -277,7 +209,7 @@ class LiveDisplay:
 
         self._study = study
         self._metrics = shown_metrics(study.spec)
-        self._progress = _Progress(study)
+        self._progress = Progress(study)
         self._running: dict[int, tuple[Trial, float]] = {}
         self._latest: dict[int, tuple[int, dict[str, float]]] = {}
         self._ended: deque[Trial] = deque(maxlen=_ENDED_SHOWN)
@@ -288,7 +220,7 @@ class LiveDisplay:
         )
 
     def __enter__(self) -> Self:
-        say(_head(self._study))
+        say(_head(self._study, self._progress.total))
         for line in _space_lines(self._study):
             say(f"  {line}")
         say(f"files {files_root(self._study.storage.url) / 'trials' / self._study.name}")
@@ -311,6 +243,8 @@ class LiveDisplay:
         match event:
             case TrialStarted(trial):
                 self._running[trial.number] = (trial, time.monotonic())
+                for paused in [t for t in self._ended if t.number == trial.number]:
+                    self._ended.remove(paused)
             case TrialMeasured(trial, measurement):
                 _, known = self._latest.get(trial.number, (0, {}))
                 self._latest[trial.number] = (measurement.step, known | dict(measurement.metrics))
@@ -327,7 +261,7 @@ class LiveDisplay:
     def summarize(self) -> None:
         """Print the last state of the block as lines that stay."""
         summary = _finish(self._study, self._progress)
-        say(_summary_line(summary, self._progress))
+        say(summary_line(summary, self._progress))
         if summary.best is not None:
             if summary.front is None and is_feasible(summary.best, self._study.spec):
                 say(f"best values: {assignments(summary.best.values)}")
@@ -360,9 +294,7 @@ class LiveDisplay:
     def _bar(self) -> "Text":
         from rich.text import Text  # noqa: PLC0415 - as above
 
-        total = self._progress.total
-        share = min(1.0, self._progress.done / total) if total else 0.0
-        filled = round(28 * share)
+        filled = round(28 * (self._progress.share or 0.0))
         history = self._study.history
         counts = {s: n for s in TrialState if (n := history.count(s))}
         text = Text(f" {self._progress.of_total()} ")
@@ -375,26 +307,32 @@ class LiveDisplay:
 
     def _table(self) -> "Table":
         from rich.table import Table  # noqa: PLC0415 - as above
+        from rich.text import Text  # noqa: PLC0415
 
         names = list(self._study.space)[:_PARAMETERS_SHOWN]
+        # As they are by now: what was paused may have been ended since.
+        trials = self._study.history.trials
+        latest = [(t, trials[t.number - 1]) for t in reversed(self._ended)]
+        ended = [max(pair, key=lambda t: t.revision) for pair in latest]
+        told = [t for t in ended if t.reason and t.state not in _WITHOUT_REASON]
         table = Table(box=None, pad_edge=True, padding=(0, 2, 0, 1))
         for head in ("#", "state", *self._metrics, "step", *names, "time"):
             table.add_column(head, header_style="dim", no_wrap=True)
+        if told:
+            table.add_column("why", header_style="dim")  # gives way first where it gets narrow
         now = time.monotonic()
         for trial, since in list(self._running.values())[-_RUNNING_SHOWN:]:
             step, metrics = self._latest.get(trial.number, (None, {}))
-            table.add_row(
-                *self._row(trial, "running", metrics, step, names, duration(now - since)),
-                style="cyan",
-            )
-        for trial in reversed(list(self._ended)):
+            row = self._row(trial, "running", metrics, step, names, duration(now - since))
+            table.add_row(*row, style="cyan")
+        for trial in ended:
             took = ""
             if trial.started is not None and trial.finished is not None:
                 took = duration(trial.finished - trial.started)
             row = self._row(trial, trial.state.value, trial.metrics, trial.step, names, took)
-            if trial.state is TrialState.FAILED:
-                row[2] = trial.reason[:40]
-            table.add_row(*row, style=_STYLES.get(trial.state, "dim"))
+            why = Text(trial.reason if trial in told else "", no_wrap=True, overflow="ellipsis")
+            style = _STYLES.get(trial.state, "dim")
+            table.add_row(*row, *([why] if told else []), style=style)
         return table
 
     def _row(
@@ -412,7 +350,7 @@ class LiveDisplay:
             str(trial.number),
             state,
             *measured,
-            "" if step is None else str(step),
+            "" if step is None else step_text(step, trial, self._study.spec),
             *values,
             took,
         ]

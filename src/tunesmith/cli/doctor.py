@@ -33,7 +33,7 @@ _PARTS = (
     "psutil",
     "threadpoolctl",
 )
-_ROLES = ("searchers", "storages", "metric_sources")
+_ROLES = ("searchers", "stopping_rules", "schedules", "storages", "metric_sources")
 
 
 @click.command("doctor")

@@ -5,7 +5,9 @@ from types import TracebackType
 from typing import Self
 
 from tunesmith.cli.console import out, say
+from tunesmith.model import TrialState
 from tunesmith.reporting import (
+    Training,
     iso_time,
     json_text,
     measurement_document,
@@ -46,6 +48,8 @@ class EventStream:
                 self._print("report", number=trial.number, **measurement_document(measurement))
             case TrialEnded(trial) if trial.is_final:
                 self._print("trial_finished", trial=trial_document(trial))
+            case TrialEnded(trial) if trial.state is TrialState.PAUSED:
+                self._print("trial_paused", trial=trial_document(trial))
             case TrialEnded(trial):
                 self._print("trial_requeued", trial=trial_document(trial))
             case BestChanged(trial):
@@ -60,7 +64,8 @@ class EventStream:
     def summarize(self) -> None:
         """Print the last event."""
         summary = self._study.storage.summary(self._study.name)
-        self._print("study_finished", study=study_document(summary))
+        training = Training.of(self._study.history)
+        self._print("study_finished", study=study_document(summary, training))
 
     def _print(self, event: str, **fields: object) -> None:
         head = {"schema": "tunesmith.events/1", "event": event, "time": iso_time(time.time())}

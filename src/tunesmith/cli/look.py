@@ -2,15 +2,17 @@
 
 import contextlib
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
 
 from tunesmith.cli.columns import trials_table
 from tunesmith.cli.console import out, say, table
+from tunesmith.cli.curves import read_steps
 from tunesmith.cli.names import find_study
 from tunesmith.cli.options import format_option, storage_option, study_argument
-from tunesmith.cli.where import Filter, field_value
+from tunesmith.cli.where import COLUMNS, Filter, field_value
 from tunesmith.errors import NotFoundError
 from tunesmith.model import (
     StudySpec,
@@ -88,24 +90,25 @@ def trials_command(
     spec = opened.study(name).spec
     simple = where is None and sort is None
     trials = list(opened.trials(name, limit=limit if simple else None))
+    steps = read_steps(opened, name, spec)
     if where is not None:
         wanted = Filter.parse(where)
-        trials = [t for t in trials if wanted.matches(t)]
+        trials = [t for t in trials if wanted.matches(t, steps)]
     if sort is not None:
-        trials = _sorted(trials, sort, spec)
+        trials = _sorted(trials, sort, spec, steps)
     if limit is not None:
         trials = trials[:limit]
     if output == "json":
-        out(json_text(trials_document(trials)))
+        out(json_text(trials_document(trials, steps)))
     elif output == "jsonl":
-        out(trials_jsonl(trials).rstrip("\n"))
+        out(trials_jsonl(trials, steps).rstrip("\n"))
     elif output == "csv":
-        out(trials_csv(trials, spec).rstrip("\n"))
+        out(trials_csv(trials, spec, steps).rstrip("\n"))
     elif output == "name":
         for t in trials:
             out(f"{name}/{t.number}")
     else:
-        out(trials_table(trials, spec, columns.split(",") if columns else None))
+        out(trials_table(trials, spec, columns.split(",") if columns else None, steps))
 
 
 @click.command("export")
@@ -123,16 +126,17 @@ def export_command(study: str, path: Path | None, storage: str | None, output: s
     """Write all of a study's trials for other programs."""
     opened = open_storage(storage, create=False)
     name = find_study(opened, study)
-    trials = opened.trials(name)
+    trials, spec = opened.trials(name), opened.study(name).spec
+    steps = read_steps(opened, name, spec)
     if path is not None and path.suffix[1:] in ("csv", "json", "jsonl"):
         output = path.suffix[1:]
     match output:
         case "csv":
-            text = trials_csv(trials, opened.study(name).spec)
+            text = trials_csv(trials, spec, steps)
         case "json":
-            text = trials_json(trials)
+            text = trials_json(trials, steps)
         case _:
-            text = trials_jsonl(trials)
+            text = trials_jsonl(trials, steps)
     if path is None:
         out(text.rstrip("\n"))
         return
@@ -165,9 +169,11 @@ def _best_cell(summary: StudySummary) -> str:
     return number(best.metrics[spec.objective.metric])
 
 
-def _sorted(trials: list[Trial], field: str, spec: StudySpec) -> list[Trial]:
+def _sorted(
+    trials: list[Trial], field: str, spec: StudySpec, steps: Mapping[int, int]
+) -> list[Trial]:
     name, downwards = field.lstrip("-"), field.startswith("-")
-    columns = {"number", "state", "attempt", "origin", "reason", *spec.space}
+    columns = {*COLUMNS, *spec.space}
     metrics = {m for t in trials for m in t.metrics}
     if field == "best" and field not in columns | metrics:
         places = {t.number: rank(t, spec) for t in trials}
@@ -178,9 +184,10 @@ def _sorted(trials: list[Trial], field: str, spec: StudySpec) -> list[Trial]:
         known = ", ".join(sorted(columns | metrics))
         msg = f"There is no field {name!r} to sort by: {known}."
         raise click.UsageError(msg)
-    have = [t for t in trials if _is_comparable(field_value(t, name))]
-    lack = [t for t in trials if not _is_comparable(field_value(t, name))]
-    have.sort(key=lambda t: _sort_key(field_value(t, name)), reverse=downwards)
+    values = {t.number: field_value(t, name, steps) for t in trials}
+    have = [t for t in trials if _is_comparable(values[t.number])]
+    lack = [t for t in trials if not _is_comparable(values[t.number])]
+    have.sort(key=lambda t: _sort_key(values[t.number]), reverse=downwards)
     return have + lack
 
 

@@ -7,7 +7,7 @@ import click
 
 from tunesmith.cli.names import complete_studies
 
-__all__ = ["format_option", "storage_option", "study_argument"]
+__all__ = ["format_option", "stopping_options", "storage_option", "study_argument"]
 
 _Command = TypeVar("_Command", bound=Callable[..., object])
 
@@ -47,3 +47,30 @@ def format_option(*formats: str) -> Callable[[_Command], _Command]:
         )(command)  # fmt: skip
 
     return decorate
+
+
+def stopping_options(command: _Command) -> _Command:
+    """Add what ends trials early, and when the study has enough."""
+    for option in reversed((
+        click.option(
+            "--stopping", multiple=True, metavar="NAME[:SETTING=VALUE,...]",
+            help="A stopping rule or schedule: median, asha:min_steps=2; 'none' for none of the file's.",
+        ),
+        click.option("--max-steps", type=int, metavar="N", help="Steps (epochs) of a whole trial."),
+        click.option(
+            "--target", type=float, metavar="VALUE", help="End the study at this value of the metric."
+        ),
+        click.option(
+            "--time", metavar="TIME", help="End the study this long after its first trial: 90s, 2h."
+        ),
+        click.option(
+            "--no-improvement", type=int, metavar="N",
+            help="End the study when so many trials in a row were no better.",
+        ),
+        click.option(
+            "--expected-gain", type=float, metavar="GAIN",
+            help="End the study when one more trial should gain less than this.",
+        ),
+    )):  # fmt: skip
+        command = option(command)
+    return command

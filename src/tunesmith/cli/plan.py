@@ -1,4 +1,4 @@
-"""What ``run`` and ``check`` are asked to do: a file, a command line, or both together."""
+"""What ``run``, ``check`` and ``plan`` are asked to do: a file, a command line, or both together."""
 
 import re
 import shutil
@@ -16,28 +16,31 @@ from tunesmith.metrics import check_pattern
 from tunesmith.model import (
     Algorithm,
     Constraint,
+    Ending,
     Goal,
     MetricReading,
     Objective,
     Program,
     StudySpec,
     check_study_name,
-    refuse_endless,
     with_standard_errors,
 )
 from tunesmith.search import make_searcher
 from tunesmith.space import Space
 from tunesmith.specs import (
     TuneFile,
+    check_stopping,
     parse_duration,
     parse_memory,
     parse_parameters,
     parse_prior,
     parse_setting,
+    parse_stopping,
     read_study,
 )
+from tunesmith.study import refuse_endless
 
-__all__ = ["Overrides", "algorithm_text", "check_program", "read_plan"]
+__all__ = ["Overrides", "check_program", "read_plan"]
 
 _INTERPRETER = re.compile(r"(?:python|pypy|bash|sh|zsh|Rscript|julia|perl|node)[0-9.]*")
 _SCRIPTS = (".py", ".sh", ".R", ".jl", ".pl", ".js")
@@ -49,25 +52,31 @@ _WITH_VALUE = ("-W", "-X")
 class Overrides:
     """What the command line says instead of the file, or without one."""
 
-    parameters: tuple[str, ...]
-    metrics: tuple[str, ...]
-    goals: tuple[Goal | None, ...]
-    standard_errors: tuple[str, ...]
-    constraints: tuple[str, ...]
-    priors: tuple[str, ...]
-    warm_start: tuple[str, ...]
-    max_trials: int | None
-    parallel_trials: int | None
-    algorithm: str | None
-    settings: tuple[str, ...]
-    seed: int | None
-    name: str | None
-    program: tuple[str, ...]
-    time_limit: str | None
-    memory_limit: str | None
-    cpus: int | None
-    gpus: int | None
-    pattern: str
+    parameters: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = ()
+    goals: tuple[Goal | None, ...] = ()
+    standard_errors: tuple[str, ...] = ()
+    constraints: tuple[str, ...] = ()
+    priors: tuple[str, ...] = ()
+    warm_start: tuple[str, ...] = ()
+    max_trials: int | None = None
+    parallel_trials: int | None = None
+    algorithm: str | None = None
+    settings: tuple[str, ...] = ()
+    seed: int | None = None
+    name: str | None = None
+    program: tuple[str, ...] = ()
+    time_limit: str | None = None
+    memory_limit: str | None = None
+    cpus: int | None = None
+    gpus: int | None = None
+    pattern: str = ""
+    stopping: tuple[str, ...] = ()
+    max_steps: int | None = None
+    target: float | None = None
+    time: str | None = None
+    no_improvement: int | None = None
+    expected_gain: float | None = None
 
 
 def read_plan(file: Path | None, wanted: Overrides) -> TuneFile:
@@ -91,8 +100,12 @@ def read_plan(file: Path | None, wanted: Overrides) -> TuneFile:
         "constraints": _constraints(wanted, plan.spec.constraints),
         "warm_start": tuple(dict.fromkeys([*plan.spec.warm_start, *wanted.warm_start])),
         "space": _with_priors(plan.spec.space, wanted.priors),
+        "stopping": parse_stopping(wanted.stopping) if wanted.stopping else None,
+        "max_steps": wanted.max_steps,
+        "ending": _ending(plan.spec.ending, wanted),
     }
     spec = replace(plan.spec, **{k: v for k, v in changes.items() if v is not None})  # type: ignore[arg-type]
+    check_stopping(spec, {} if wanted.stopping else plan.places)
     if wanted.name:
         check_study_name(wanted.name)
     return replace(
@@ -102,12 +115,6 @@ def read_plan(file: Path | None, wanted: Overrides) -> TuneFile:
         seed_given=plan.seed_given or wanted.seed is not None,
         program=_program(plan.program, wanted),
     )
-
-
-def algorithm_text(algorithm: Algorithm) -> str:
-    """Return an algorithm with its settings: ``grid (points=5)``."""
-    settings = ", ".join(f"{key}={value}" for key, value in algorithm.settings.items())
-    return f"{algorithm.name} ({settings})" if settings else algorithm.name
 
 
 def check_program(plan: TuneFile) -> Program:
@@ -126,7 +133,7 @@ def check_program(plan: TuneFile) -> Program:
         raise SpecError([Problem("E121", message)])
     _check_script(program.command, where)
     make_searcher(plan.spec.algorithm).check(plan.spec)
-    refuse_endless(plan.spec.max_trials, plan.spec.space)
+    refuse_endless(plan.spec)
     Slots(program.resources)  # raises if a trial needs more than this machine has
     return program
 
@@ -205,6 +212,18 @@ def _algorithm(before: Algorithm, wanted: Overrides) -> Algorithm:
     settings = dict(before.settings) if same else {}
     settings |= dict(map(parse_setting, wanted.settings))
     return Algorithm(wanted.algorithm or before.name, settings)
+
+
+def _ending(before: Ending, wanted: Overrides) -> Ending:
+    """Return when the study has enough: as the file says, but where the command line says otherwise."""
+    time_s = None if wanted.time is None else _read("--time", parse_duration, wanted.time)
+    own = {
+        "target": wanted.target,
+        "time_s": time_s,
+        "no_improvement": wanted.no_improvement,
+        "expected_gain": wanted.expected_gain,
+    }
+    return replace(before, **{name: value for name, value in own.items() if value is not None})  # type: ignore[arg-type]
 
 
 def _with_priors(space: Space, texts: Sequence[str]) -> Space:

@@ -18,12 +18,13 @@ from tunesmith.cli.console import is_live, say
 from tunesmith.cli.display import LiveDisplay, PlainDisplay
 from tunesmith.cli.events import EventStream
 from tunesmith.cli.goals import goals_in_order
-from tunesmith.cli.options import storage_option
-from tunesmith.cli.plan import Overrides, algorithm_text, check_program, read_plan
+from tunesmith.cli.options import stopping_options, storage_option
+from tunesmith.cli.plan import Overrides, check_program, read_plan
 from tunesmith.cli.require import Requirement
 from tunesmith.errors import NotFoundError
 from tunesmith.execution import CommandExecutor
 from tunesmith.model import Program, StudySpec, StudyState
+from tunesmith.reporting import part_text, stopping_text
 from tunesmith.specs import TuneFile
 from tunesmith.storage import Storage, files_root, open_storage
 from tunesmith.study import Study
@@ -104,6 +105,7 @@ class SplitCommand(click.Command):
     metavar="STUDY",
     help="An earlier study to learn from.",
 )
+@stopping_options
 @click.option("--seed", type=int, metavar="N", help="Seeds every random choice.")
 @click.option("--name", metavar="STUDY", help="The study's name.")
 @click.option("--new", is_flag=True, help="Begin a new study, even if one of that name exists.")
@@ -190,9 +192,13 @@ def _say_what_stays(study: Study, spec: StudySpec) -> None:
     kept = study.spec
     stays = []
     if kept.algorithm != spec.algorithm:
-        stays.append(f"its algorithm {algorithm_text(kept.algorithm)}")
+        stays.append(f"its algorithm {part_text(kept.algorithm.name, kept.algorithm.settings)}")
     if kept.warm_start != spec.warm_start:
         stays.append(f"what it learns from: {', '.join(kept.warm_start) or 'no earlier study'}")
+    if kept.stopping != spec.stopping:
+        stays.append(f"what stops its trials: {stopping_text(kept) or 'no rule'}")
+    if kept.max_steps != spec.max_steps:
+        stays.append(f"its max_steps: {kept.max_steps or 'none'}")
     for part in stays:
         say(f"study {study.name} keeps {part}; --new begins another")
 

@@ -1,38 +1,24 @@
 """``tunesmith show``: what a study or a trial is, and what became of it."""
 
-import math
-import time
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 import click
 
 from tunesmith.cli.columns import trials_table
-from tunesmith.cli.console import out, table
+from tunesmith.cli.console import out
+from tunesmith.cli.curves import goes_by_steps, read_history
 from tunesmith.cli.names import find, without_tuner
 from tunesmith.cli.options import format_option, storage_option, study_argument
+from tunesmith.cli.trial import show_trial
 from tunesmith.execution import trial_directory
-from tunesmith.model import (
-    Measurement,
-    StudySpec,
-    StudySummary,
-    Trial,
-    TrialState,
-    is_feasible,
-)
+from tunesmith.model import StudySummary, TrialState
 from tunesmith.reporting import (
-    assignments,
-    duration,
-    explanation_lines,
-    iso_time,
+    NO_STEPS,
+    Training,
     json_text,
-    measurement_document,
-    number,
-    outcome_document,
-    outcomes,
-    shown_metrics,
+    steps_reached,
     study_document,
     study_text,
-    trial_document,
 )
 from tunesmith.storage import Storage, files_root, open_storage
 
@@ -50,34 +36,38 @@ def show_command(target: str, storage: str | None, output: str) -> None:
     opened = open_storage(storage, create=False)
     found = find(opened, target)
     if found.trial is not None:
-        _show_trial(opened, found.study, opened.trial(found.study, found.trial), output)
+        show_trial(opened, found.study, opened.trial(found.study, found.trial), output)
         return
     summary = opened.summary(found.study)
+    spec = summary.record.spec
+    history = read_history(opened, found.study) if goes_by_steps(spec) else None
+    training = Training.of(history) if history is not None and spec.stopping else None
     if output == "json":
-        out(json_text(study_document(summary)))
+        out(json_text(study_document(summary, training)))
         return
-    out(study_text(summary))
+    out(study_text(summary, training))
     if without_tuner(opened, found.study):
         out("its tuner has died; to go on, run its file or command again")
     if summary.record.command:
         out(f"command {summary.record.command}")
     out(f"files {trial_directory(files_root(opened.url), found.study, 0).parent}")
-    for line in _leader_lines(opened, summary):
+    steps = NO_STEPS if history is None else steps_reached(history)
+    for line in _leader_lines(opened, summary, steps):
         out(line)
     for line in _failures(opened, summary):
         out(line)
 
 
-def _leader_lines(storage: Storage, summary: StudySummary) -> list[str]:
+def _leader_lines(storage: Storage, summary: StudySummary, steps: Mapping[int, int]) -> list[str]:
     """Return a table of the trials that lead: the best five, or the beginning of the front."""
     name, spec = summary.record.name, summary.record.spec
     if summary.front is None or not summary.front.trials:
         best = storage.trials(name, order="best", limit=5)
-        return ["", trials_table(best, spec)] if best else []
+        return ["", trials_table(best, spec, steps=steps)] if best else []
     shown = summary.front.trials[:_FRONT_SHOWN]
     hidden = len(summary.front.trials) - len(shown)
     more = [f"… and {hidden} more of the front: tunesmith best {name}"] if hidden else []
-    return ["", trials_table(shown, spec), *more]
+    return ["", trials_table(shown, spec, steps=steps), *more]
 
 
 def _failures(storage: Storage, summary: StudySummary) -> list[str]:
@@ -94,66 +84,3 @@ def _failures(storage: Storage, summary: StudySummary) -> list[str]:
         "",
         *(f"failed {len(n)}×: {reason} (tunesmith logs {name}/{n[0]})" for reason, n in ranked),
     ]
-
-
-def _show_trial(storage: Storage, study: str, trial: Trial, output: str) -> None:
-    record = storage.study(study)
-    curve = storage.measurements(study, trial.number)
-    directory = trial_directory(files_root(storage.url), study, trial.number)
-    if output == "json":
-        document = {
-            "schema": "tunesmith.trial/1",
-            "study": study,
-            **trial_document(trial),
-            "outcomes": [outcome_document(o) for o in outcomes(trial, record.spec)],
-            "is_feasible": is_feasible(trial, record.spec),
-            "directory": str(directory),
-            "measurements": [measurement_document(m) for m in curve],
-        }
-        out(json_text(document))
-        return
-    out(
-        f"trial {study}/{trial.number}: {trial.state}, attempt {trial.attempt}, from {trial.origin}"
-    )
-    if trial.reason:
-        out(f"reason {trial.reason}")
-    for name, value in trial.metrics.items():
-        out(f"{name} {number(value)}")
-    for line in [*_constraint_lines(trial, record.spec), *explanation_lines(trial, record.spec)]:
-        out(line)
-    out(f"values {assignments(trial.values)}")
-    if trial.started is not None:
-        end = trial.finished or time.time()
-        out(f"started {iso_time(trial.started)}, took {duration(end - trial.started)}")
-    out(f"files {directory}")
-    for line in _curve_lines(curve, record.spec):
-        out(line)
-
-
-def _constraint_lines(trial: Trial, spec: StudySpec) -> list[str]:
-    """Return which constraints an ended trial keeps and which it breaks, a line each."""
-    lines = []
-    for constraint in spec.constraints if trial.counts else ():
-        excess = constraint.excess(trial.metrics.get(constraint.metric, math.nan))
-        broken = "not measured" if math.isnan(excess) else f"broken by {number(excess)}"
-        lines.append(f"constraint {constraint}: {'kept' if excess <= 0 else broken}")
-    return lines
-
-
-def _curve_lines(curve: Sequence[Measurement], spec: StudySpec) -> list[str]:
-    """Return the learning curve of each objective and constraint, thinned to twelve steps."""
-    metrics = [name for name in shown_metrics(spec) if any(name in m.metrics for m in curve)]
-    points = [m for m in curve if any(name in m.metrics for name in metrics)]
-    if not points:
-        return []
-    every = -(-len(points) // 12)
-    shown = [m for i, m in enumerate(points) if i % every == 0 or m is points[-1]]
-    rows = [
-        [
-            str(m.step),
-            *(number(m.metrics.get(name, "")) for name in metrics),
-            duration(m.elapsed_s),
-        ]
-        for m in shown
-    ]
-    return ["", table([["step", *metrics, "after"], *rows])]

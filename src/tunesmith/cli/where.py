@@ -2,15 +2,16 @@
 
 import operator
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Self
 
 import click
 
 from tunesmith.model import Trial
+from tunesmith.reporting import NO_STEPS
 
-__all__ = ["COMPARE", "Filter", "field_value"]
+__all__ = ["COLUMNS", "COMPARE", "Filter", "field_value"]
 
 COMPARE: dict[str, Callable[[object, object], bool]] = {
     "=": operator.eq,
@@ -24,10 +25,31 @@ COMPARE: dict[str, Callable[[object, object], bool]] = {
 _TERM = re.compile(r"""\s*([^\s<>=!]+)\s*(>=|<=|!=|==|=|>|<)\s*("[^"]*"|'[^']*'|\S+)\s*""")
 
 
-def field_value(trial: Trial, name: str) -> object:
-    """Return a column, a parameter or a metric of a trial; None if it has none of that name."""
-    columns = {"number": trial.number, "state": trial.state.value, "attempt": trial.attempt}
-    columns |= {"origin": trial.origin, "reason": trial.reason}
+COLUMNS = (
+    "number", "state", "attempt", "origin", "reason", "step", "steps", "budget", "parent",
+)  # fmt: skip
+"""What a trial has beside its parameters and metrics."""
+
+
+def field_value(trial: Trial, name: str, steps: Mapping[int, int] = NO_STEPS) -> object:
+    """Return a column, a parameter or a metric of a trial; None if it has none of that name.
+
+    Args:
+        trial: The trial.
+        name: What is asked for.
+        steps: How many steps each trial has done, where the study goes by steps.
+    """
+    columns: dict[str, object] = {
+        "number": trial.number,
+        "state": trial.state.value,
+        "attempt": trial.attempt,
+        "origin": trial.origin,
+        "reason": trial.reason,
+        "step": trial.step,
+        "steps": steps.get(trial.number),
+        "budget": trial.budget,
+        "parent": trial.parent,
+    }
     for place in (trial.metrics, trial.values, columns):
         if name in place:
             return place[name]
@@ -54,10 +76,10 @@ class Filter:
             rest = re.sub(r"^and\b\s*", "", rest[match.end() :])
         return cls(tuple(terms))
 
-    def matches(self, trial: Trial) -> bool:
+    def matches(self, trial: Trial, steps: Mapping[int, int] = NO_STEPS) -> bool:
         """Whether all conditions hold; one on something that the trial lacks does not."""
         return all(
-            _holds(field_value(trial, name), sign, given) for name, sign, given in self.terms
+            _holds(field_value(trial, name, steps), sign, given) for name, sign, given in self.terms
         )
 
 

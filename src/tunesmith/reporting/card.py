@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 from tunesmith.model import Front, StudySpec, StudySummary, Trial, TrialState, is_feasible
+from tunesmith.reporting.early import ending_text, stopping_text
 from tunesmith.reporting.explanations import choice_text
 from tunesmith.reporting.figures import number
 from tunesmith.reporting.reached import (
@@ -12,6 +13,7 @@ from tunesmith.reporting.reached import (
     reached_text,
     shown_metrics,
 )
+from tunesmith.reporting.training import Training, saved_text
 
 __all__ = ["assignments", "counts_text", "goal_text", "study_card", "study_text"]
 
@@ -47,8 +49,13 @@ def goal_text(spec: StudySpec) -> str:
     return f"{goals} with {bounds}" if bounds else goals
 
 
-def study_text(summary: StudySummary) -> str:
-    """Return what a console shows of a study, in a few lines."""
+def study_text(summary: StudySummary, training: Training | None = None) -> str:
+    """Return what a console shows of a study, in a few lines.
+
+    Args:
+        summary: The study.
+        training: How long its trials have trained, where that is known.
+    """
     record, spec = summary.record, summary.record.spec
     reason = f" ({record.reason})" if record.reason else ""
     lines = [
@@ -59,20 +66,35 @@ def study_text(summary: StudySummary) -> str:
         one = summary.front is None and is_feasible(summary.best, spec)
         values = f" {assignments(summary.best.values)}" if one else ""
         lines.append(reached_text(summary) + values)
-    lines += constraint_lines(summary)
+    lines += [*constraint_lines(summary), *_early_lines(spec, training)]
     lines += [f"algorithm {choice_text(t, spec.algorithm.name)}" for t in summary.choices]
     return "\n".join(lines)
 
 
-def study_card(summary: StudySummary, ranked: Sequence[Trial]) -> str:
+def _early_lines(spec: StudySpec, training: Training | None) -> list[str]:
+    """Return what ends trials early, what that has saved, and when the study has enough, a line each."""
+    lines = []
+    if stopping := stopping_text(spec):
+        saved = saved_text(training)
+        lines.append(f"stopping {stopping}{f'; {saved}' if saved else ''}")
+    if ending := ending_text(spec):
+        lines.append(f"until {ending}")
+    return lines
+
+
+def study_card(
+    summary: StudySummary, ranked: Sequence[Trial], training: Training | None = None
+) -> str:
     """Return what a notebook shows of a study: one block of HTML with no script and no outside file.
 
     Args:
         summary: The study.
         ranked: The trials that count, for the curve of the best so far; the best first.
+        training: How long its trials have trained, where that is known.
     """
     record, spec, best = summary.record, summary.record.spec, summary.best
-    head = f"<b>{escape(record.name)}</b> · {record.state} · {escape(goal_text(spec))}"
+    reason = f" ({escape(record.reason)})" if record.reason else ""
+    head = f"<b>{escape(record.name)}</b> · {record.state}{reason} · {escape(goal_text(spec))}"
     parts = [f"<div>{head}</div>", _bar(summary)]
     parts.append(f"<div>{_progress(summary)} trials: {counts_text(summary.counts)}</div>")
     if best is not None and summary.front is None and is_feasible(best, spec):
@@ -85,7 +107,8 @@ def study_card(summary: StudySummary, ranked: Sequence[Trial]) -> str:
         parts.append(f"<div>{escape(reached_text(summary))}</div>")
     if summary.front is not None and summary.front.trials:
         parts.append(_front_table(summary.front, spec))
-    parts += [f"<div>{escape(line)}</div>" for line in constraint_lines(summary)]
+    lines = [*constraint_lines(summary), *_early_lines(spec, training)]
+    parts += [f"<div>{escape(line)}</div>" for line in lines]
     parts += [
         f"<div>algorithm {escape(choice_text(t, spec.algorithm.name))}</div>"
         for t in summary.choices

@@ -4,6 +4,8 @@ Every document names its ``schema``; within a schema's number, fields are only e
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from types import MappingProxyType
 
 from tunesmith.model import (
     Front,
@@ -17,8 +19,11 @@ from tunesmith.model import (
 from tunesmith.reporting.explanations import explanation_document
 from tunesmith.reporting.figures import iso_time, plain
 from tunesmith.reporting.reached import shown_metrics
+from tunesmith.reporting.training import Training
 
 __all__ = [
+    "NO_STEPS",
+    "early_document",
     "front_document",
     "measurement_document",
     "study_document",
@@ -28,10 +33,17 @@ __all__ = [
 ]
 
 Document = dict[str, object]
+NO_STEPS: Mapping[int, int] = MappingProxyType({})
 
 
-def trial_document(trial: Trial) -> Document:
-    """Return one trial."""
+def trial_document(trial: Trial, steps: int | None = None) -> Document:
+    """Return one trial.
+
+    Args:
+        trial: The trial.
+        steps: How many steps it has done; None leaves that out, for studies that don't go by steps.
+    """
+    done: Document = {} if steps is None else {"steps": steps}
     return {
         "number": trial.number,
         "state": trial.state.value,
@@ -39,6 +51,9 @@ def trial_document(trial: Trial) -> Document:
         "values": dict(trial.values),
         "metrics": {name: plain(value) for name, value in trial.metrics.items()},
         "step": trial.step,
+        **done,
+        "budget": trial.budget,
+        "parent": trial.parent,
         "reason": trial.reason,
         "origin": trial.origin,
         "explanation": (
@@ -51,9 +66,10 @@ def trial_document(trial: Trial) -> Document:
     }
 
 
-def trials_document(trials: Iterable[Trial]) -> Document:
-    """Return a list of trials."""
-    return {"schema": "tunesmith.trials/1", "trials": [trial_document(t) for t in trials]}
+def trials_document(trials: Iterable[Trial], steps: Mapping[int, int] = NO_STEPS) -> Document:
+    """Return a list of trials; ``steps`` has how many each has done, where that matters."""
+    documents = [trial_document(t, steps.get(t.number)) for t in trials]
+    return {"schema": "tunesmith.trials/1", "trials": documents}
 
 
 def measurement_document(measurement: Measurement) -> Document:
@@ -65,8 +81,13 @@ def measurement_document(measurement: Measurement) -> Document:
     }
 
 
-def study_document(summary: StudySummary) -> Document:
-    """Return a study with its counts, its best trial or its front, and how constraints are kept."""
+def study_document(summary: StudySummary, training: Training | None = None) -> Document:
+    """Return a study with its counts, its best trial or its front, and how constraints are kept.
+
+    Args:
+        summary: The study.
+        training: How long its trials have trained, where that is known.
+    """
     record, spec, best = summary.record, summary.record.spec, summary.best
     return {
         "schema": "tunesmith.study/1",
@@ -89,6 +110,7 @@ def study_document(summary: StudySummary) -> Document:
         ],
         **_spec_document(spec),
         "constraints": _constraints_document(summary),
+        "training": None if training is None else {**asdict(training), "saved": training.saved},
         "command": record.command,
         "created": iso_time(record.created),
         "used": iso_time(record.used),
@@ -105,20 +127,37 @@ def front_document(front: Front) -> Document:
     }
 
 
-def trial_record(trial: Trial, spec: StudySpec) -> Document:
+def early_document(spec: StudySpec) -> Document:
+    """Return what ends trials early, and when the study has enough."""
+    return {
+        "stopping": [{"name": s.name, **s.settings} for s in spec.stopping],
+        "max_steps": spec.max_steps,
+        "ending": asdict(spec.ending),
+    }
+
+
+def trial_record(trial: Trial, spec: StudySpec, steps: int | None = None) -> Document:
     """Return one trial as one flat row: parameters and metrics beside number and state.
 
     A parameter that is called like a column gets ``parameter.`` in front, and a metric that is
     called like a column or a parameter gets ``metric.``. What a model predicted of a metric stands
     in ``predicted.`` and ``predicted_sd.`` in front of its name.
+
+    Args:
+        trial: The trial.
+        spec: Its study.
+        steps: How many steps it has done; None leaves that out, for studies that don't go by steps.
     """
     duration = None
     if trial.started is not None and trial.finished is not None:
         duration = trial.finished - trial.started
     first = {"number": trial.number, "state": trial.state.value}
     more = {"attempt": trial.attempt, "reason": trial.reason, "origin": trial.origin}
+    length = {"budget": trial.budget, "parent": trial.parent}
+    if steps is not None:
+        length["steps"] = steps
     times = {"started": iso_time(trial.started), "finished": iso_time(trial.finished)}
-    last = {**more, **times, "duration_s": duration}
+    last = {**more, **length, **times, "duration_s": duration}
     columns = {*first, *last}
     row: Document = dict(first)
     for name in spec.space:
@@ -166,5 +205,6 @@ def _spec_document(spec: StudySpec) -> Document:
         "parallel_trials": spec.parallel_trials,
         "max_failed_trials": spec.max_failed_trials,
         "warm_start": list(spec.warm_start),
+        **early_document(spec),
         "parameters": spec.space.to_json(),
     }

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, overload
 
 from tunesmith.errors import MissingExtraError
 from tunesmith.model import StudySpec, Trial
-from tunesmith.reporting.documents import trial_record
+from tunesmith.reporting.documents import NO_STEPS, trial_record
 from tunesmith.reporting.figures import number
 from tunesmith.reporting.reached import shown_metrics
 
@@ -19,11 +19,20 @@ _SHOWN = 20
 
 
 class Trials(Sequence[Trial]):
-    """Trials of a study. All of them are in the order of their numbers; trial ``n`` stands at ``n - 1``."""
+    """Trials of a study. All of them are in the order of their numbers; trial ``n`` stands at ``n - 1``.
 
-    def __init__(self, trials: Sequence[Trial], spec: StudySpec) -> None:
+    Args:
+        trials: The trials.
+        spec: Their study.
+        steps: How many steps each has done, by number, where the study goes by steps.
+    """
+
+    def __init__(
+        self, trials: Sequence[Trial], spec: StudySpec, steps: Mapping[int, int] = NO_STEPS
+    ) -> None:
         self._trials = tuple(trials)
         self._spec = spec
+        self._steps = steps
 
     def __len__(self) -> int:
         return len(self._trials)
@@ -37,12 +46,12 @@ class Trials(Sequence[Trial]):
     def __getitem__(self, index: slice) -> "Trials": ...
     def __getitem__(self, index: int | slice) -> "Trial | Trials":
         if isinstance(index, slice):
-            return Trials(self._trials[index], self._spec)
+            return Trials(self._trials[index], self._spec, self._steps)
         return self._trials[index]
 
     def records(self) -> list[Mapping[str, object]]:
         """Return one flat dict per trial: number, state, parameters, metrics, times; the same keys in all."""
-        rows = [trial_record(trial, self._spec) for trial in self._trials]
+        rows = [trial_record(t, self._spec, self._steps.get(t.number)) for t in self._trials]
         keys = list(dict.fromkeys(key for row in rows for key in row))
         return [{key: row.get(key) for key in keys} for row in rows]
 
@@ -78,13 +87,15 @@ class Trials(Sequence[Trial]):
         return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{more}"
 
     def _head(self) -> list[str]:
-        return ["#", "state", *shown_metrics(self._spec), *self._spec.space]
+        steps = ["steps"] if self._steps else []
+        return ["#", "state", *shown_metrics(self._spec), *steps, *self._spec.space]
 
     def _rows(self) -> Iterator[list[object]]:
         for t in self._trials[-_SHOWN:]:
             metrics = [t.metrics.get(name, "") for name in shown_metrics(self._spec)]
             values = [t.values.get(name, "") for name in self._spec.space]
-            yield [t.number, t.state.value, *metrics, *values]
+            steps = [self._steps.get(t.number, "")] if self._steps else []
+            yield [t.number, t.state.value, *metrics, *steps, *values]
 
     def _more(self) -> list[str]:
         hidden = len(self._trials) - _SHOWN

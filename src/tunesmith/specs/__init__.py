@@ -17,12 +17,14 @@ from tunesmith.specs.quantities import (
 )
 from tunesmith.specs.render import render_problem, render_problems
 from tunesmith.specs.script import ScannedOption, ScannedScript, scan_script
+from tunesmith.specs.stopping import check_stopping, parse_stopping
 from tunesmith.specs.write import parameter_yaml, study_yaml
 
 __all__ = [
     "ScannedOption",
     "ScannedScript",
     "TuneFile",
+    "check_stopping",
     "format_duration",
     "format_memory",
     "init_yaml",
@@ -34,6 +36,7 @@ __all__ = [
     "parse_parameters",
     "parse_prior",
     "parse_setting",
+    "parse_stopping",
     "parse_study",
     "read_study",
     "render_problem",

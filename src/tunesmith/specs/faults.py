@@ -21,7 +21,7 @@ from difflib import get_close_matches
 
 from tunesmith.errors import Problem, SpecError
 
-__all__ = ["NOWHERE", "Faults", "Span", "closest", "did_you_mean"]
+__all__ = ["NOWHERE", "Faults", "Place", "Span", "closest", "did_you_mean"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,28 @@ class Span:
 
 NOWHERE = Span(0, 0)
 """The place of a fault that no place can be given for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where something stands, with its text: enough to tell a fault that is found later.
+
+    Attributes:
+        file: The file's name; ``""`` for a command line.
+        line: Its line from 1; 0 for a command line.
+        source: The text of that line.
+        at: Where on it.
+    """
+
+    file: str
+    line: int
+    source: str
+    at: Span
+
+    def problem(self, code: str, message: str, *, hint: str = "") -> Problem:
+        """Return the problem of what stands here."""
+        at = self.at
+        return Problem(code, message, self.file, self.line, at.column, self.source, at.width, hint)
 
 
 class Faults:
@@ -53,15 +75,16 @@ class Faults:
 
     def add(self, code: str, message: str, at: Span = NOWHERE, *, hint: str = "") -> None:
         """Take note of a fault; a second one with the same words at the same place is dropped."""
-        line = at.line if self._file else 0
-        source = self.source(at)
-        problem = Problem(code, message, self._file, line, at.column, source, at.width, hint)
-        self._found.setdefault(problem, at)
+        self._found.setdefault(self.place(at).problem(code, message, hint=hint), at)
 
     @property
     def count(self) -> int:
         """How many faults there are so far."""
         return len(self._found)
+
+    def place(self, at: Span) -> Place:
+        """Return where ``at`` is, for a fault that is found when this text has been read."""
+        return Place(self._file, at.line if self._file else 0, self.source(at), at)
 
     def source(self, at: Span) -> str:
         """Return the line on which ``at`` begins; ``""`` where there is none."""

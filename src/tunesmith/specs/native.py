@@ -7,6 +7,9 @@ r"""The native file: a study and the program it runs, as a person writes them.
     measurement: best                      # last, best, minimum, maximum
     algorithm: grid                        # or {name: grid, settings ...}
     warm_start: [old]                      # earlier studies to learn from
+    stopping: median                       # or {name: asha, settings ...}, or a list of both kinds
+    max_steps: 30                          # how many steps (epochs) a whole trial trains
+    until: {target: 0.98, time: 2h, no_improvement: 20, expected_gain: 0.001}
     max_trials: 30
     parallel_trials: 2
     max_failed_trials: 3
@@ -30,7 +33,7 @@ Nothing else is allowed in it. All its faults are found in one reading.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast, get_args
 
@@ -41,7 +44,6 @@ from tunesmith.model import (
     Objective,
     Program,
     Selection,
-    Setting,
     StudySpec,
     check_study_name,
     with_standard_errors,
@@ -50,11 +52,13 @@ from tunesmith.plugins import plugin_names
 from tunesmith.search import make_searcher
 from tunesmith.space import Space, Value
 from tunesmith.specs.declaration import about, build_space, value_of
-from tunesmith.specs.faults import Faults, Span, did_you_mean
+from tunesmith.specs.faults import Faults, Place, Span, did_you_mean
 from tunesmith.specs.fields import Fields, kind_of, word_list
 from tunesmith.specs.located import Listing, Node, Scalar, Table, compose
 from tunesmith.specs.parameters import read_declarations
+from tunesmith.specs.parts import check_name, check_settings, read_part
 from tunesmith.specs.program import read_program
+from tunesmith.specs.stopping import read_ending, read_stopping
 
 __all__ = ["TuneFile", "parse_study", "read_study"]
 
@@ -70,12 +74,14 @@ class TuneFile:
         spec: What is searched, and how.
         program: What a trial runs; None if the file has no command.
         seed_given: Whether the file chose the seed; if not, the spec's is 0.
+        places: Where the file names each stopping rule and schedule, to tell what they refuse.
     """
 
     name: str
     spec: StudySpec
     program: Program | None = None
     seed_given: bool = False
+    places: Mapping[str, Place] = field(default_factory=dict, compare=False)
 
 
 def read_study(path: Path) -> TuneFile:
@@ -126,6 +132,9 @@ def parse_study(text: str, path: Path) -> TuneFile:
     measurement = cast("Selection | None", fields.choice("measurement", get_args(Selection)))
     algorithm = _algorithm(fields)
     warm_start = _warm_start(fields, name)
+    stopping, places = read_stopping(fields)
+    max_steps = fields.whole("max_steps", low=1)
+    ending = read_ending(fields)
     max_trials = fields.whole("max_trials", low=1)
     parallel_trials = fields.whole("parallel_trials", low=1)
     max_failed_trials = fields.whole("max_failed_trials", low=0)
@@ -149,8 +158,11 @@ def parse_study(text: str, path: Path) -> TuneFile:
         initial=initial,
         constraints=constraints,
         warm_start=warm_start,
+        stopping=stopping,
+        max_steps=max_steps,
+        ending=ending,
     )
-    return TuneFile(name, spec, program, seed_given=seed is not None)
+    return TuneFile(name, spec, program, seed_given=seed is not None, places=places)
 
 
 def _name(fields: Fields, path: Path) -> str:
@@ -258,51 +270,18 @@ def _warm_start(fields: Fields, study: str) -> tuple[str, ...]:
 
 def _algorithm(fields: Fields) -> Algorithm:
     node = fields.node("algorithm")
-    if node is None:
+    part = None if node is None else read_part(node, "algorithm", fields.faults)
+    if part is None:
         return Algorithm()
-    settings: dict[str, Setting] = {}
-    if isinstance(node, Table):
-        inner = Fields(node, fields.faults, owner="algorithm")
-        inner.require("name")
-        name, at = inner.text("name"), inner.at("name")
-        for key, entry in node.entries.items():
-            value = entry.node.value if isinstance(entry.node, Scalar) else None
-            if key != "name" and value is None:
-                message = f"algorithm: {key} must be a single value, not {kind_of(entry.node)}"
-                fields.faults.add("E101", message, entry.node.at)
-            elif key != "name" and value is not None:
-                settings[key] = value
-    else:
-        name, at = fields.text("algorithm"), node.at
     known = plugin_names("searchers")
-    if name is not None and name not in known:
-        message = f"there is no algorithm {name!r}; installed are {', '.join(known) or 'none'}"
-        fields.faults.add("E120", message, at, hint=did_you_mean(name, known))
-    algorithm = Algorithm(name or "default", settings)
-    if settings and name in known:
-        _check_settings(algorithm, node, fields.faults)
-    return algorithm
-
-
-def _check_settings(algorithm: Algorithm, node: Node, faults: Faults) -> None:
-    """Take note of settings that the searcher refuses, at the first without which it would not."""
-    try:
-        make_searcher(algorithm)
-    except SpecError as error:
-        entries = node.entries if isinstance(node, Table) else {}
-        culprit = next((key for key in algorithm.settings if _works(algorithm, without=key)), "")
-        at = entries[culprit].key_at if culprit else node.at
-        for problem in error.problems:
-            faults.add("E120", problem.message, at, hint=problem.hint)
-
-
-def _works(algorithm: Algorithm, *, without: str) -> bool:
-    settings = {key: value for key, value in algorithm.settings.items() if key != without}
-    try:
-        make_searcher(Algorithm(algorithm.name, settings))
-    except SpecError:
-        return False
-    return True
+    if check_name(part, "algorithm", known, fields.faults) and part.settings:
+        check_settings(
+            part,
+            "searchers",
+            lambda settings: make_searcher(Algorithm(part.name, settings)),
+            fields.faults,
+        )
+    return Algorithm(part.name, part.settings)
 
 
 def _space(fields: Fields) -> Space | None:

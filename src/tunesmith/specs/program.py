@@ -27,7 +27,7 @@ _KEYS = (
     "resources",
     "retries",
 )
-_ALWAYS_KNOWN = ("trial", "trial_dir", "checkpoint_dir")
+_ALWAYS_KNOWN = ("trial", "trial_dir", "checkpoint_dir", "budget")
 # Not ``${HOME}``, which a shell fills in, and not JSON, whose braces hold more than a word.
 _PLACEHOLDER = re.compile(r"(?<!\$)\{([^\W\d]\w*)\}")
 _DEFAULT_GRACE_S = 10.0

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import cast
 
-from tunesmith.model import Program, StudySpec
+from tunesmith.model import Ending, Program, Setting, StudySpec
 from tunesmith.space import Categorical, Double, Integer, Parameter, Prior, Value
 from tunesmith.specs.native import TuneFile
 from tunesmith.specs.quantities import format_duration, format_memory
@@ -105,14 +105,16 @@ def _type_name(parameter: Parameter) -> str:
 def _spec_lines(tune: TuneFile) -> Iterator[str]:
     spec = tune.spec
     yield from _metric_lines(spec)
-    if spec.algorithm.settings:
-        named: dict[str, _Plain] = {"name": spec.algorithm.name}
-        yield f"algorithm: {flow(named | dict(spec.algorithm.settings))}"
-    elif spec.algorithm.name != "default":
-        yield f"algorithm: {flow(spec.algorithm.name)}"
+    if spec.algorithm.settings or spec.algorithm.name != "default":
+        yield f"algorithm: {flow(_named(spec.algorithm.name, spec.algorithm.settings))}"
     if spec.warm_start:
         yield f"warm_start: {flow(spec.warm_start)}"
+    if stopping := [_named(s.name, s.settings) for s in spec.stopping]:
+        yield f"stopping: {flow(stopping[0] if len(stopping) == 1 else stopping)}"
+    if until := _until(spec.ending):
+        yield f"until: {flow(until)}"
     for key, number, usual in (
+        ("max_steps", spec.max_steps, None),
         ("max_trials", spec.max_trials, None),
         ("parallel_trials", spec.parallel_trials, 1),
         ("max_failed_trials", spec.max_failed_trials, None),
@@ -126,6 +128,23 @@ def _spec_lines(tune: TuneFile) -> Iterator[str]:
     if spec.initial:
         yield "initial:"
         yield from (f"  - {flow(point)}" for point in spec.initial)
+
+
+def _named(name: str, settings: Mapping[str, Setting]) -> _Plain:
+    """Return a part as its name, or with settings as a mapping."""
+    named: dict[str, _Plain] = {"name": name}
+    return named | dict(settings) if settings else name
+
+
+def _until(ending: Ending) -> dict[str, _Plain]:
+    time = None if ending.time_s is None else format_duration(ending.time_s)
+    parts: dict[str, _Plain | None] = {
+        "target": ending.target,
+        "time": time,
+        "no_improvement": ending.no_improvement,
+        "expected_gain": ending.expected_gain,
+    }
+    return {key: value for key, value in parts.items() if value is not None}
 
 
 def _metric_lines(spec: StudySpec) -> Iterator[str]:

@@ -4,36 +4,17 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
 
-from tunesmith.cli.plan import Overrides, algorithm_text, check_program, read_plan
+from tunesmith.cli.plan import Overrides, check_program, read_plan
 from tunesmith.errors import SpecError
-from tunesmith.model import Algorithm, Constraint, Objective, Program
+from tunesmith.model import Algorithm, Constraint, Ending, Objective, Program, Stopping
 from tunesmith.space import Double, Prior
 
-NOTHING = Overrides(
-    parameters=(),
-    metrics=(),
-    goals=(),
-    standard_errors=(),
-    constraints=(),
-    priors=(),
-    warm_start=(),
-    max_trials=3,
-    parallel_trials=None,
-    algorithm=None,
-    settings=(),
-    seed=None,
-    name=None,
-    program=(),
-    time_limit=None,
-    memory_limit=None,
-    cpus=None,
-    gpus=None,
-    pattern="",
-)
+NOTHING = Overrides(max_trials=3)
 INLINE = replace(
     NOTHING,
     parameters=("lr=log:1e-4..1e-1", "opt=adam,sgd"),
@@ -206,6 +187,83 @@ def test_only_what_is_surely_a_script_is_looked_for(
     assert checked(*words).command == tuple(words)
 
 
-def test_an_algorithm_is_shown_with_its_settings() -> None:
-    assert algorithm_text(Algorithm("grid", {"points": 3})) == "grid (points=3)"
-    assert algorithm_text(Algorithm("random")) == "random"
+def test_a_command_line_says_what_ends_trials_and_the_study() -> None:
+    plan = read_plan(
+        None,
+        replace(
+            INLINE,
+            stopping=("median:min_steps=2", "patience"),
+            max_steps=30,
+            target=0.98,
+            time="2h",
+            no_improvement=20,
+            expected_gain=1e-3,
+        ),
+    )
+
+    assert plan.spec.stopping == (Stopping("median", {"min_steps": 2}), Stopping("patience"))
+    assert plan.spec.max_steps == 30
+    assert plan.spec.ending == Ending(0.98, 7200.0, 20, 0.001)
+
+
+def test_rules_of_a_command_line_stand_in_for_those_of_the_file(file: Path) -> None:
+    more = "stopping: [median, patience]\nmax_steps: 9\nuntil: {target: 0.5, time: 1h}\n"
+    file.write_text(FILE + more, encoding="utf-8")
+
+    kept = read_plan(file, NOTHING).spec
+    other = read_plan(file, replace(NOTHING, stopping=("asha",), target=0.75)).spec
+    none = read_plan(file, replace(NOTHING, stopping=("none",))).spec
+
+    assert kept.stopping == (Stopping("median"), Stopping("patience"))
+    assert other.stopping == (Stopping("asha"),)
+    assert none.stopping == ()
+    assert other.max_steps == none.max_steps == 9
+    assert other.ending == Ending(0.75, 3600.0)
+
+
+def test_what_a_rule_of_the_file_refuses_is_told_at_its_line(file: Path) -> None:
+    text = FILE.replace("standard_error: accuracy_se\n", "minimize: loss\n")
+    file.write_text(text + "stopping: {name: median}\n", encoding="utf-8")
+
+    with pytest.raises(SpecError) as caught:
+        read_plan(file, NOTHING)
+
+    (problem,) = caught.value.problems
+    assert (problem.file, problem.line, problem.column) == (str(file), 10, 18)
+
+
+def test_what_the_file_lacks_for_its_rule_may_come_from_the_command_line(file: Path) -> None:
+    file.write_text(FILE + "stopping: {name: asha, brackets: 2}\n", encoding="utf-8")
+
+    with pytest.raises(SpecError, match="say max_steps"):
+        read_plan(file, NOTHING)
+
+    assert read_plan(file, replace(NOTHING, max_steps=9)).spec.max_steps == 9
+
+
+def test_a_time_that_is_none_is_refused_by_its_option() -> None:
+    with pytest.raises(click.UsageError, match="--time: 'soon' is no duration"):
+        read_plan(None, replace(INLINE, time="soon"))
+
+
+@pytest.mark.parametrize("own", [{"time": "2h"}, {"no_improvement": 5}])
+def test_a_study_that_ends_by_itself_needs_no_number_of_trials(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own: dict[str, Any]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("train.py").touch()
+
+    plan = read_plan(None, replace(INLINE, max_trials=None, **own))
+
+    assert check_program(plan).command == INLINE.program
+
+
+@pytest.mark.parametrize("own", [{}, {"target": 0.9}, {"expected_gain": 0.1}])
+def test_a_study_that_may_never_end_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own: dict[str, Any]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("train.py").touch()
+
+    with pytest.raises(SpecError, match="would never end"):
+        check_program(read_plan(None, replace(INLINE, max_trials=None, **own)))

@@ -9,6 +9,9 @@ _TRIAL = Trial(
     {"lr": 1e-4, "optimizer": "adam", "nesterov": True, "größe": 64},
     TrialState.COMPLETED,
     metrics={"accuracy": 0.91},
+    step=8,
+    budget=27,
+    parent=2,
     reason="it was good",
 )
 
@@ -24,6 +27,7 @@ _TRIAL = Trial(
         "nesterov=True",
         "größe==64",
         "reason='it was good'",
+        "step=8 budget=27 parent=2",
         "",
     ],
 )
@@ -51,3 +55,11 @@ def test_conditions_that_do_not_hold_or_ask_for_what_is_not_there_do_not_match(t
 def test_what_is_no_condition_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(click.UsageError, match="state=completed and lr<1e-3"):
         Filter.parse(text)
+
+
+def test_how_far_trials_have_trained_is_told_where_they_are_filtered() -> None:
+    wanted = Filter.parse("steps>=9")
+
+    assert wanted.matches(_TRIAL, {3: 9})
+    assert not wanted.matches(_TRIAL, {3: 8})
+    assert not wanted.matches(_TRIAL)

@@ -210,6 +210,8 @@ def test_a_trial_is_a_document() -> None:
         "values": {"lr": 0.02, "Größe": 3},
         "metrics": {"acc": "inf", "cost<": "nan"},
         "step": None,
+        "budget": None,
+        "parent": None,
         "reason": 'a, "b"\nc',
         "origin": "sobol",
         "explanation": None,

@@ -28,7 +28,7 @@ def marked(text: str) -> tuple[str, int, int, int]:
 
 SAMPLES = [
     # Keys
-    ("E102", STUDY + "«stopping»: median", "unknown key 'stopping'", ""),
+    ("E102", STUDY + "«stoping»: median", "unknown key 'stoping'", "did you mean 'stopping'?"),
     ("E102", STUDY + "«max_trails»: 3", "unknown key 'max_trails'", "did you mean 'max_trials'?"),
     ("E102", STUDY + "«Seed»: 3", "unknown key 'Seed'", "did you mean 'seed'?"),
     (
@@ -67,12 +67,85 @@ SAMPLES = [
         "E120",
         STUDY + "algorithm: {name: grid, «pionts»: 3}",
         "Algorithm 'grid' has these settings: points; given: pionts.",
-        "",
+        "did you mean 'points'?",
     ),
     (
         "E120",
         STUDY + "algorithm: {name: grid, «points»: many}",
         "grid's setting 'points' is a whole number from 2; given 'many'.",
+        "",
+    ),
+    # What ends trials early, and when the study has enough
+    (
+        "E120",
+        STUDY + "stopping: «medain»",
+        "there is no stopping rule or schedule 'medain'; installed are halving, hyperband, median, threshold",
+        "did you mean 'median'?",
+    ),
+    (
+        "E120",
+        STUDY + "stopping: [median, {name: «hiperband», eta: 3}]",
+        "there is no stopping rule or schedule 'hiperband'; installed are halving, hyperband, median, threshold",
+        "did you mean 'hyperband'?",
+    ),
+    (
+        "E120",
+        STUDY + "stopping: {name: median, «min_step»: 3}",
+        "Stopping rule 'median' has these settings: min_steps, metric; given: min_step.",
+        "did you mean 'min_steps'?",
+    ),
+    (
+        "E120",
+        STUDY + "stopping:\n  - threshold\n  - {name: median, «min_steps»: soon}",
+        "min_steps is a whole number; given 'soon'",
+        "",
+    ),
+    ("E120", STUDY + "stopping: [median, «median»]", "stopping names 'median' twice", ""),
+    (
+        "E120",
+        STUDY + "stopping: [halving, median, «hyperband»]",
+        "a study has one schedule, and 'halving' is one as well as 'hyperband'",
+        "",
+    ),
+    ("E103", STUDY + "stopping: «{min_steps: 3}»", "stopping: missing key 'name'", ""),
+    ("E101", STUDY + "stopping: [«[median]»]", "stopping must be a text, not a list", ""),
+    (
+        "E101",
+        STUDY + "stopping: {name: median, min_steps: «[1]»}",
+        "stopping: min_steps must be a single value, not a list",
+        "",
+    ),
+    ("E120", STUDY + "max_steps: «0»", "max_steps is a whole number from 1; given 0", ""),
+    ("E101", STUDY + "until: «2h»", "until must be a mapping, not the text '2h'", ""),
+    ("E102", STUDY + "until: {«tyme»: 2h}", "unknown key 'tyme'", "did you mean 'time'?"),
+    (
+        "E120",
+        STUDY + "until: {time: «soon»}",
+        "until: time: 'soon' is no duration. Write 90s, 10m, 1h30m, or a number of seconds.",
+        "",
+    ),
+    (
+        "E120",
+        STUDY + "until: {time: «0s»}",
+        "until: time must be above zero. Leave it out for no limit",
+        "",
+    ),
+    (
+        "E120",
+        STUDY + "until: {no_improvement: «0»}",
+        "until: no_improvement is a whole number from 1; given 0",
+        "",
+    ),
+    (
+        "E120",
+        STUDY + "until: {expected_gain: «-1»}",
+        "until: expected_gain is a number above zero; given -1",
+        "",
+    ),
+    (
+        "E101",
+        STUDY + "until: {target: «high»}",
+        "until: target must be a number, not the text 'high'",
         "",
     ),
     # Constraints, standard errors, earlier studies
@@ -393,7 +466,7 @@ SAMPLES = [
         "E121",
         STUDY + "command: [train, '«{zzz}»', '{lr}{units}']",
         "the command names {zzz}, and there is no such parameter",
-        "known are lr, units, trial, trial_dir, checkpoint_dir",
+        "known are lr, units, trial, trial_dir, checkpoint_dir, budget",
     ),
     (
         "E121",

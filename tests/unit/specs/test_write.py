@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 from tunesmith.model import (
     Algorithm,
     Constraint,
+    Ending,
     MetricReading,
     Objective,
     Program,
     Resources,
+    Stopping,
     StudySpec,
     ValuesAs,
 )
@@ -42,6 +44,9 @@ EVERYTHING = TuneFile(
         constraints=(Constraint("ms", 20.5), Constraint("recall", 0.9, "at_least")),
         warm_start=("old", "yes"),
         algorithm=Algorithm("random", {"rate": 1e-5, "name-of": "yes", "on": False, "n": 3}),
+        stopping=(Stopping("median"), Stopping("halving", {"eta": 4})),
+        max_steps=27,
+        ending=Ending(target=-0.5, time_s=5400.5, no_improvement=7, expected_gain=1e-5),
         seed=0,
         max_trials=10,
         parallel_trials=3,
@@ -69,6 +74,8 @@ EVERYTHING = TuneFile(
         TuneFile("digits", SPEC),
         TuneFile("digits", SPEC, Program(("train",), directory=str(HERE))),
         TuneFile("one", replace(SPEC, objectives=(Objective("a", "maximize", "b"),))),
+        TuneFile("one", replace(SPEC, stopping=(Stopping("median", {"metric": "yes"}),))),
+        TuneFile("one", replace(SPEC, ending=Ending(time_s=7200.0), max_steps=3)),
         EVERYTHING,
     ],
 )
