@@ -16,7 +16,7 @@ from types import ModuleType
 import click
 
 import tunesmith
-from tunesmith import errors, execution, metrics, model, search, storage
+from tunesmith import errors, execution, metrics, model, search, stopping, storage
 from tunesmith.cli.app import application
 
 FOLDER = Path(__file__).parent / "reference"
@@ -79,6 +79,8 @@ def _public(package: ModuleType, names: Iterable[str]) -> Iterator[str]:
 def _roles() -> Iterator[str]:
     for package, names in (
         (search, ("Searcher", "SearcherFactory")),
+        (stopping, ("StoppingRule", "Verdict")),
+        (stopping, ("Schedule", "Begin", "Resume", "Halt", "Plan", "Bracket", "Rung")),
         (metrics, ("MetricSource", "MetricRequest", "Reading", "Remarks")),
         (storage, ("Storage", "Claim", "Changes")),
         (execution, ("Executor", "Outcome", "Ended", "Reported")),

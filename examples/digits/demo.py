@@ -1,4 +1,4 @@
-"""What `make demo` runs: train with the script's defaults, tune, and compare."""
+"""What `make demo` runs: train with the script's defaults, tune and compare; then stop early, and compare."""
 
 import json
 import os
@@ -13,6 +13,8 @@ from typing import Any
 HERE = Path(__file__).parent
 TRAIN = Path(os.path.relpath(HERE / "train.py"))
 FILE = Path(os.path.relpath(HERE / "tune.yaml"))
+EARLY = Path(os.path.relpath(HERE / "early.yaml"))
+RULES = ("none", "median", "asha:min_steps=2")
 
 
 def main() -> int:
@@ -42,16 +44,44 @@ def main() -> int:
         f"   test images, which nobody has seen    {before['test']:.4f}   {after['test_accuracy']:.4f}"
     )
 
-    python, command = shown("python"), shown("tunesmith")
+    status = stop_early()
+    if status:
+        return status
+
+    python, command, tuned = shown("python"), shown("tunesmith"), best["study"]
     say("\nLook around:")
     for words, meaning in {
-        f"{command} show @": "the study and its best trials",
-        f"{command} trials @ --sort -accuracy": "all of them",
-        f"{command} show @best": "the best one, with its curve and its files",
-        f"{python} {TRAIN} $({command} best @ --as args)": "train with the best values",
+        f"{command} ls": "the studies",
+        f"{command} show {tuned}": "the tuned one and its best trials",
+        f"{command} trials @": "all trials of the last one, and why each was stopped",
+        f"{command} show {tuned}/best": "the best trial, with its curve and its files",
+        f"{python} {TRAIN} $({command} best {tuned} --as args)": "train with the best values",
     }.items():
         say(f"   {words}\n      {meaning}")
     say(f"Then tune a program of your own: {command} init YOUR_SCRIPT.py")
+    return 0
+
+
+def stop_early() -> int:
+    """Run the same trials with several stopping rules, and say what each saves; return an exit status."""
+    words = f"tunesmith run {EARLY} --new --stopping RULE"
+    say(
+        f"\n4. Values at random over wide ranges, and rules that end hopeless trials early: {words}"
+    )
+    rows = []
+    for rule in RULES:
+        command = tunesmith("run", str(EARLY), "--new", "--quiet", "--stopping", rule)
+        status = subprocess.run(command, check=False).returncode
+        if status:
+            return status
+        trials = json.loads(output(tunesmith("trials", "@", "--json")))["trials"]
+        epochs = sum(trial["steps"] for trial in trials)
+        rows.append((rule, len(trials), epochs, best_trial()["metrics"]["accuracy"]))
+    whole = rows[0][2]
+    say("\n   stopping          trials   epochs   saved   best")
+    for rule, trials, epochs, best in rows:
+        saved = f"{1 - epochs / whole:.0%}"
+        say(f"   {rule:<16} {trials:7}  {epochs:7}   {saved:>5}   {best:.4f}")
     return 0
 
 

@@ -38,5 +38,12 @@ def test_the_demo_beats_the_defaults_and_begins_a_new_study_each_time(
             float, re.findall(rf"{name} images.* ([\d.]+) +([\d.]+)$", first, re.M)[0]
         )
         assert tuned > defaults + 0.03
+    epochs = {}
+    for rule, count, best in re.findall(r"^   (\w+)\S* +24 +(\d+) +\d+% +([\d.]+)$", first, re.M):
+        epochs[rule] = int(count)
+        assert float(best) > 0.95
+    assert epochs["none"] == 24 * 30
+    assert epochs["asha"] < epochs["median"] < epochs["none"]
+    assert epochs["asha"] <= epochs["none"] / 2
     assert "tunesmith: digits started" in first
     assert "tunesmith: digits-2 started" in second

@@ -47,6 +47,7 @@ _SLOW = {  # many commands, each a process of its own
     "docs/architecture.md",
     "docs/how-to/choose-an-algorithm.md",
     "docs/how-to/look-at-results.md",
+    "docs/how-to/stop-early.md",
     "docs/how-to/stop-resume-crash.md",
     "examples/digits/README.md",
 }
