@@ -37,7 +37,14 @@ from tunesmith.model import (
     pareto_front,
     select_measurement,
 )
-from tunesmith.reporting import Importance, Trials, study_card, study_text
+from tunesmith.reporting import (
+    Importance,
+    Training,
+    Trials,
+    steps_reached,
+    study_card,
+    study_text,
+)
 from tunesmith.space import Parameter, Space, Value
 from tunesmith.stopping import GO_ON, Verdict
 from tunesmith.storage import Claim, Storage
@@ -219,6 +226,7 @@ class Study:
         self._live = Live(record, storage, read_earlier(record, storage, earlier_in))
         self._claim = Claim(worker or own_name(), lease_s)
         self._asking = Asking(self._live, self._claim)
+        self._stopping: dict[int, tuple[int, str]] = {}  # whom a rule told to stop: attempt, why
 
     def __enter__(self) -> Self:
         return self
@@ -276,7 +284,8 @@ class Study:
     def trials(self) -> Trials:
         """All trials as they are now, in the order of their numbers."""
         self.refresh()
-        return Trials(self._live.history.trials, self.spec)
+        history = self._live.history
+        return Trials(history.trials, self.spec, steps_reached(history))
 
     @property
     def best_trial(self) -> Trial:
@@ -335,12 +344,14 @@ class Study:
         return self._live.refresh()
 
     def __repr__(self) -> str:
-        return study_text(self.storage.summary(self.name))
+        self.refresh()
+        return study_text(self.storage.summary(self.name), Training.of(self._live.history))
 
     def _repr_html_(self) -> str:
-        return study_card(
-            self.storage.summary(self.name), self.storage.trials(self.name, order="best")
-        )
+        self.refresh()
+        ranked = self.storage.trials(self.name, order="best")
+        training = Training.of(self._live.history)
+        return study_card(self.storage.summary(self.name), ranked, training)
 
     # A trial's life
 
@@ -412,7 +423,10 @@ class Study:
             return Verdict(over)
         if not measurements or not self._live.advisor.reads_curves:
             return GO_ON
-        return self._judge(held, reply.revision)
+        verdict = self._judge(held, reply.revision)
+        if verdict and not verdict.pause:
+            self._stopping[held.number] = (held.attempt, verdict.reason)
+        return verdict
 
     def overrun(self) -> str:
         """Return why even trials that run should end now: the target is reached, or the time spent."""
@@ -449,6 +463,9 @@ class Study:
     ) -> Trial:
         """Say how a trial ended: by its metrics, by what was reported before, or by an error.
 
+        One that a rule told to stop, and that is told without metrics, is ``stopped``; one that has
+        trained its budget but not its whole is ``paused``.
+
         Args:
             trial: The trial or its number.
             value: The first objective's value, for those who have just one.
@@ -473,6 +490,9 @@ class Study:
         if infeasible is not None:
             return self.end(trial, TrialState.INFEASIBLE, infeasible)
         checked = check_metrics(metrics)
+        attempt, reason = self._stopping.pop(_number(trial), (0, ""))
+        if not checked and attempt == self._held(trial).attempt:
+            return self.stopped(trial, reason, by_rule=True)
         wanted = self.spec.objective.metric
         if wanted not in checked and (checked or self._selected(self._held(trial)) is None):
             given = ", ".join(checked) or "nothing"
@@ -494,6 +514,8 @@ class Study:
         if metrics and self._live.advisor.has_schedule and self._place(held, metrics):
             metrics = None
         final = Measurement(0, metrics) if metrics else self._selected(held)
+        if final is None and self._live.advisor.has_schedule and held.parent is not None:
+            return self._complete_copy(held, held.parent)
         metric = self.spec.objective.metric
         if final is None or metric not in final.metrics:
             return self.fail(held, missing or f"it never reported {metric!r}")
@@ -518,6 +540,27 @@ class Study:
             step = held.budget - int(curve.from_zero)
             self.record_measurements(held, [Measurement(step, metrics)])
             return True
+
+    def _complete_copy(self, held: Trial, parent: int) -> Trial:
+        """End the leg of a copy whose parent had trained so far already that nothing was left to do.
+
+        Until it trains on, it is what its parent was: so is its value.
+        """
+        curve = self.storage.measurements(self.name, parent)
+        if not curve:
+            return self.fail(
+                held, f"it measured nothing, and neither had its parent, trial {parent}"
+            )
+        last = Measurement(curve[-1].step, curve[-1].metrics)
+        verdict = self.record_measurements(held, [last])
+        if verdict.pause:
+            return self.pause_running(held, verdict.reason)
+        if verdict:
+            return self.stopped(held, verdict.reason, by_rule=True)
+        if verdict.budget is not None:
+            self.requeue(held, f"it goes on to {verdict.budget} steps")
+            return self._live.history.trials[held.number - 1]
+        return self.complete(held)
 
     def _end_of_leg(self, held: Trial) -> Trial | None:
         """Pause or requeue a trial whose program ended because it had trained what it was told to.

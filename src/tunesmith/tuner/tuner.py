@@ -86,6 +86,7 @@ class Tuner:
         self._running: dict[int, _Running] = {}
         self._haste = Haste.NONE
         self._acted = Haste.NONE
+        self._ending: set[int] = set()  # the trial whose end is being stored
         self._read: set[tuple[int, int]] = set()  # attempts whose files it has read to their end
         self._preempted: dict[int, int] = {}  # how often a trial was, without getting further
         self._ended = ""  # why there are no new trials; "" while there may be
@@ -118,6 +119,7 @@ class Tuner:
         """
         self._study.refresh()
         self._leaders = leaders(self._study.history.trials, self._study.spec)
+        self._study.observers.append(self._notice)
         heart = _Heart(self._study)
         try:
             while True:
@@ -132,6 +134,7 @@ class Tuner:
             self._abandon()
             raise
         finally:
+            self._study.observers.remove(self._notice)
             heart.stop()
             self._executor.close()
         return self._ended
@@ -289,10 +292,13 @@ class Tuner:
         del self._running[run.trial.number]
         if run.lost:
             return
+        self._ending = {run.trial.number}
         try:
             self._settle(run, ended, infeasible)
         except (LeaseLostError, StateError):  # it went to another tuner, whose word counts
             return
+        finally:
+            self._ending = set()
         self._study.refresh()
         trial = self._study.history.trials[run.trial.number - 1]
         self._observe(TrialEnded(trial))
@@ -354,6 +360,16 @@ class Tuner:
         for measurement in self._study.measurements(trial):
             reported |= measurement.metrics
         return reported | dict(ended.metrics)
+
+    def _notice(self, trial: Trial) -> None:
+        """Tell of a trial that ended while it was paused; of those that run, `_end` tells."""
+        if (
+            trial.is_final
+            and trial.number not in self._running
+            and trial.number not in self._ending
+        ):
+            self._observe(TrialEnded(trial))
+            self._compare_with_best(trial)
 
     def _compare_with_best(self, trial: Trial) -> None:
         if not trial.counts:

@@ -499,3 +499,41 @@ def test_a_sweep_of_hyperband_ends_a_study_that_names_no_number_of_trials() -> N
     assert len(study.trials) == 17
     assert study.record.state is StudyState.FINISHED
     assert study.record.reason == "all 17 trials have ended"
+
+
+def test_what_a_rule_told_to_stop_is_stopped_when_it_is_told() -> None:
+    study = make(stopping={"name": "patience", "steps": 1})
+    trial = study.ask()
+    for step in (1, 2, 3):
+        verdict = study.report(trial, step, loss=float(step))
+
+    ended = study.tell(trial)
+
+    assert verdict
+    assert (ended.state, ended.reason) == (TrialState.STOPPED, verdict.reason)
+
+
+def test_a_copy_with_nothing_left_to_train_is_what_its_parent_was() -> None:
+    study = make(
+        stopping={"name": "pbt", "population": 2, "interval": 3}, max_steps=9, max_trials=9
+    )
+    trained: dict[int, int] = {}
+    copies = 0
+
+    while True:
+        try:
+            trial = study.ask()
+        except StudyEnded:
+            break
+        # Its parent has run far ahead by the time its checkpoint is copied.
+        done = trained.get(trial.number) or (8 if trial.parent else 0)
+        copies += trial.parent is not None and trial.number not in trained
+        assert trial.budget is not None
+        for step in range(done + 1, trial.budget + 1):
+            study.report(trial, step, loss=loss_of(trial, step))
+        trained[trial.number] = max(done, trial.budget)
+        study.tell(trial) if done < trial.budget else study.complete(trial)
+
+    assert copies
+    assert not [t.reason for t in study.trials if t.state is TrialState.FAILED]
+    assert study.record.state is StudyState.FINISHED

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tunesmith.model import Stopping, TrialState
+from tunesmith.tuner import TrialEnded
 
 Make = Callable[..., Any]
 Until = Callable[[Callable[[], object]], None]
@@ -217,3 +218,13 @@ print("y=0.1")
     assert (first.state, second.state) == (TrialState.STOPPED, TrialState.COMPLETED)
     assert "trial 2 has reached the target" in first.reason
     assert not marked()
+
+
+def test_the_end_of_every_trial_is_told_once_also_of_those_that_were_paused(python: Make) -> None:
+    halving = Stopping("halving", {"min_steps": 2})
+    setting = python(OBEYS, max_trials=4, parallel_trials=2, max_steps=6, stopping=(halving,))
+
+    setting.tuner.work()
+
+    ended = [e.trial for e in setting.events if isinstance(e, TrialEnded) and e.trial.is_final]
+    assert sorted(t.number for t in ended) == [1, 2, 3, 4]
