@@ -14,7 +14,7 @@ HERE = Path(__file__).parent
 TRAIN = Path(os.path.relpath(HERE / "train.py"))
 FILE = Path(os.path.relpath(HERE / "tune.yaml"))
 EARLY = Path(os.path.relpath(HERE / "early.yaml"))
-RULES = ("none", "median", "asha:min_steps=2")
+RULES = ("none", "median:min_steps=2", "asha:min_steps=2")
 
 
 def main() -> int:
@@ -78,10 +78,10 @@ def stop_early() -> int:
         epochs = sum(trial["steps"] for trial in trials)
         rows.append((rule, len(trials), epochs, best_trial()["metrics"]["accuracy"]))
     whole = rows[0][2]
-    say("\n   stopping          trials   epochs   saved   best")
+    say("\n   stopping            trials   epochs   saved   best")
     for rule, trials, epochs, best in rows:
         saved = f"{1 - epochs / whole:.0%}"
-        say(f"   {rule:<16} {trials:7}  {epochs:7}   {saved:>5}   {best:.4f}")
+        say(f"   {rule:<18} {trials:7}  {epochs:7}   {saved:>5}   {best:.4f}")
     return 0
 
 

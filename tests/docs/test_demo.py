@@ -25,13 +25,23 @@ def _demo(folder: Path) -> str:
     return ended.stdout
 
 
+def _again(folder: Path) -> str:
+    """What the demo's own command says when it is run once more."""
+    file = ROOT / "examples" / "digits" / "tune.yaml"
+    words = ["-m", "tunesmith", "run", str(file), "--new", "-n", "2"]
+    return subprocess.run(
+        [sys.executable, *words], cwd=folder, stderr=subprocess.PIPE, text=True, check=True
+    ).stderr
+
+
 @pytest.mark.slow
 def test_the_demo_beats_the_defaults_and_begins_a_new_study_each_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("TUNESMITH_STORAGE", raising=False)
 
-    first, second = _demo(tmp_path), _demo(tmp_path)
+    first = _demo(tmp_path)
+    second = _again(tmp_path)
 
     for name in ("validation", "test"):
         defaults, tuned = map(
@@ -39,11 +49,14 @@ def test_the_demo_beats_the_defaults_and_begins_a_new_study_each_time(
         )
         assert tuned > defaults + 0.03
     epochs = {}
-    for rule, count, best in re.findall(r"^   (\w+)\S* +24 +(\d+) +\d+% +([\d.]+)$", first, re.M):
-        epochs[rule] = int(count)
-        assert float(best) > 0.95
-    assert epochs["none"] == 24 * 30
-    assert epochs["asha"] < epochs["median"] < epochs["none"]
-    assert epochs["asha"] <= epochs["none"] / 2
+    reached = {}
+    for rule, count, best in re.findall(r"^   (\w+)\S* +40 +(\d+) +\d+% +([\d.]+)$", first, re.M):
+        epochs[rule], reached[rule] = int(count), float(best)
+    assert epochs["none"] == 40 * 30
+    # With this seed `median` saves 56 % on an idle machine, `asha` 78 %; on a busy one a program that
+    # is told to stop gets a few epochs further.
+    assert epochs["median"] <= 0.6 * epochs["none"]
+    assert epochs["asha"] <= 0.5 * epochs["none"]
+    assert min(reached.values()) >= reached["none"] - 0.005
     assert "tunesmith: digits started" in first
     assert "tunesmith: digits-2 started" in second

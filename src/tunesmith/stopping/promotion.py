@@ -75,7 +75,9 @@ class AshaPromotion:
             brackets.append(Bracket(tuple(rungs)))
         worst = sum(b.rungs[0].trials * sum(r.steps for r in b.rungs) for b in brackets)
         of = "" if spec.max_trials else f"these are figures for every {trials} trials; "
-        note = f"{of}the worst is if each trial is better than all before it and programs begin anew"
+        note = (
+            f"{of}the worst is if each trial is better than all before it and programs begin anew"
+        )
         return Plan(tuple(brackets), exact=False, worst_steps=worst, note=note)
 
     def trials(self, spec: StudySpec) -> int | None:  # noqa: ARG002 - as the role has it

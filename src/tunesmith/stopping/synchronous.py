@@ -90,9 +90,7 @@ class Synchronous:
         return Brackets(tuple(Ladder(steps[i:], n, self._factor) for i, n in enumerate(sizes)))
 
 
-def halving(
-    min_steps: int = 1, eta: int = 3, trials: int | None = None
-) -> Synchronous:
+def halving(min_steps: int = 1, eta: int = 3, trials: int | None = None) -> Synchronous:
     """Return synchronous successive halving (Jamieson & Talwalkar 2016; Li et al. 2020, algorithm 1).
 
     A round begins with many trials. When all have trained the first few steps, the best third trains

@@ -271,6 +271,11 @@ class Study:
         return self._live.observers
 
     @property
+    def judges_trials(self) -> bool:
+        """Whether rules or a schedule judge trials by what they measure on their way."""
+        return self._live.advisor.reads_curves
+
+    @property
     def record(self) -> StudyRecord:
         """The study's state, budget and reason as last read; `refresh` reads anew."""
         return self._live.record

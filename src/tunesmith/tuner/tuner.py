@@ -30,6 +30,8 @@ LEASE_S = 60.0
 
 _RENEW_S = LEASE_S / 4
 _READ_S = 0.2  # how often metrics are read and the storage is asked for news
+_JUDGE_S = 0.05  # the same where few trials run that may have to end at any step
+_FEW = 8
 _PREEMPTIONS = 20  # in a row without a measurement, after which they count as faults
 _HOPELESS = 5  # if the first ones all fail, the program is broken, not the values
 
@@ -128,7 +130,8 @@ class Tuner:
                     break
                 self._handle(self._executor.wait(self._pause_s()))
                 if time.monotonic() >= self._read_at:
-                    self._read_at = time.monotonic() + _READ_S
+                    few = self._study.judges_trials and len(self._running) <= _FEW
+                    self._read_at = time.monotonic() + (_JUDGE_S if few else _READ_S)
                     self._look_around()
         except BaseException:
             self._abandon()

@@ -174,6 +174,22 @@ def test_nobody_learns_from_a_member_that_has_no_steps_left() -> None:
     assert {type(move) for move in found} == {Resume}
 
 
+def test_nobody_learns_from_a_member_whose_value_is_no_number() -> None:
+    nowhere = [member(math.nan)] * 3
+
+    assert go_on([*nowhere, member(math.nan)], 4) == 20
+    assert len(moves([*nowhere, member(math.nan, 10, TrialState.PAUSED)])) == 1
+
+
+def test_at_most_half_are_the_worst() -> None:
+    three = [member(0.1), member(0.2, 10, TrialState.PAUSED), member(0.3, 10, TrialState.PAUSED)]
+
+    found = moves(three, schedule=pbt(population=3, interval=10, quantile=0.5))
+
+    assert [move.number for move in found if isinstance(move, Halt)] == [3]
+    assert [move.number for move in found if isinstance(move, Resume)] == [2]
+
+
 def test_the_first_members_come_from_the_searcher_and_no_more_than_the_population() -> None:
     assert moves([], count=3) == [Begin(10)] * 3
     assert moves([], count=9) == [Begin(10)] * 4
@@ -243,6 +259,12 @@ def test_a_trial_paused_on_its_way_goes_on_to_its_look() -> None:
     assert [m for m in moves([*GOOD, resting]) if isinstance(m, Resume)] == [
         Resume(4, 20, "it keeps its place in the population, up to 20 steps")
     ]
+
+
+def test_a_copy_paused_on_its_way_goes_on_to_its_own_first_look() -> None:
+    copy = Trained([0.9] * 2, 40, TrialState.PAUSED, parent=1, since=26)
+
+    assert [m.budget for m in moves([*GOOD, copy]) if isinstance(m, Resume)] == [40]
 
 
 # Fewer slots than members

@@ -134,10 +134,11 @@ def test_trials_that_keep_the_constraints_come_first_then_those_that_nearly_do()
         {"loss": 0.9, "size": 9.0},
         {"loss": 0.2, "size": 11.0},
         {"loss": 0.5, "size": 10.0},
-        {"loss": 0.0},
+        {"size": 1.0},
+        {"loss": 0.7},
     )
 
-    assert [t.number for t in ranked(history.trials, history, 1)] == [4, 2, 3, 1, 5]
+    assert [t.number for t in ranked(history.trials, history, 1)] == [4, 2, 3, 1, 6, 5]
 
 
 def test_with_several_objectives_the_front_comes_first_and_its_ends_before_its_middle() -> None:
