@@ -64,3 +64,15 @@ class TestPb2(ScheduleContract):
     @pytest.fixture
     def new_schedule(self) -> NewSchedule:
         return made("pb2", population=4, interval=5)
+
+
+class TestAuto(ScheduleContract):
+    @pytest.fixture
+    def new_schedule(self) -> NewSchedule:
+        return made("auto")
+
+
+class TestAutoWithItsRungsSet(ScheduleContract):
+    @pytest.fixture
+    def new_schedule(self) -> NewSchedule:
+        return made("auto", min_steps=1, eta=3)

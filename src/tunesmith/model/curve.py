@@ -93,6 +93,7 @@ class Curve:
         self._attempt = 0
         self._revision = 0
         self._began: dict[int, int] = {}
+        self._begun_anew_at: int | None = None
         self._steps: list[int] | None = []
         self._series: dict[tuple[Objective, By], Series] = {}
         for attempt, measurement in measurements:
@@ -106,6 +107,8 @@ class Curve:
         self._series.clear()
         self._attempt = attempt
         if measurement.step < self._began.get(attempt, measurement.step + 1):
+            if any(measurement.step <= first for a, first in self._began.items() if a < attempt):
+                self._begun_anew_at = measurement.revision
             self._began[attempt] = measurement.step
             for step in [s for s, p in self._points.items() if p.attempt < attempt]:
                 if step >= measurement.step:
@@ -137,6 +140,16 @@ class Curve:
     def from_zero(self) -> bool:
         """Whether the program counts its steps from 0."""
         return self._from_zero or 0 in self._points
+
+    @property
+    def begins_anew(self) -> bool:
+        """Whether an attempt has begun where an earlier one had: nothing was kept of that."""
+        return self._begun_anew_at is not None
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether an attempt has gone on where an earlier one had ended."""
+        return len({p.attempt for p in self._points.values()}) > 1
 
     @property
     def revision(self) -> int:
@@ -177,7 +190,7 @@ class Curve:
     def until(self, revision: int) -> "Curve":
         """Return the curve as it was at a revision of the study."""
         points = sorted(self._points.items(), key=lambda pair: pair[1].attempt)
-        return Curve(
+        past = Curve(
             (
                 (p.attempt, Measurement(s, p.metrics, p.elapsed_s, p.revision))
                 for s, p in points
@@ -185,6 +198,9 @@ class Curve:
             ),
             from_zero=self._from_zero,
         )
+        if self._begun_anew_at is not None and self._begun_anew_at <= revision:
+            past._begun_anew_at = self._begun_anew_at
+        return past
 
     @property
     def _first(self) -> int:

@@ -137,6 +137,42 @@ def test_a_series_follows_what_is_added_after_it_was_read() -> None:
     np.testing.assert_array_equal(curve.series(LOSS).losses, [3.0, 1.0])
 
 
+# Whether a program keeps checkpoints
+
+
+def test_an_attempt_that_begins_where_the_first_did_has_kept_nothing() -> None:
+    curve = Curve([(1, Measurement(1, {"loss": 3.0})), (1, Measurement(2, {"loss": 2.0}))])
+
+    curve.add(2, Measurement(1, {"loss": 3.0}))
+
+    assert curve.begins_anew
+    assert not curve.goes_on
+
+
+def test_an_attempt_that_begins_later_goes_on() -> None:
+    curve = Curve([(1, Measurement(1, {"loss": 3.0})), (1, Measurement(2, {"loss": 2.0}))])
+
+    curve.add(2, Measurement(2, {"loss": 2.0}))
+
+    assert curve.goes_on
+    assert not curve.begins_anew
+
+
+def test_a_first_attempt_neither_goes_on_nor_begins_anew() -> None:
+    curve = Curve([(1, Measurement(1, {"loss": 3.0})), (1, Measurement(1, {"other": 2.0}))])
+
+    assert not curve.goes_on
+    assert not curve.begins_anew
+
+
+def test_a_curve_as_it_was_had_not_begun_anew_before_it_did() -> None:
+    curve = Curve([(1, Measurement(1, {"loss": 3.0}, revision=4))])
+    curve.add(2, Measurement(1, {"loss": 3.0}, revision=6))
+
+    assert not curve.until(5).begins_anew
+    assert curve.until(6).begins_anew
+
+
 # As it was
 
 

@@ -1,7 +1,7 @@
 """What a study's trials, and those of earlier studies, tell a model."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import numpy as np
@@ -11,9 +11,10 @@ from tunesmith.model import Earlier, Objective, StudySpec
 from tunesmith.search.bayesian.cube import Array, Cube, Mask, keys_of
 from tunesmith.search.bayesian.features import Features
 from tunesmith.search.bayesian.sample import Sample, checkpoint
+from tunesmith.search.bayesian.stages import Stages
 from tunesmith.search.table import Rows
 
-__all__ = ["Data", "Lesson", "read_data", "read_lesson"]
+__all__ = ["Data", "Lesson", "read_data", "read_lesson", "read_stages"]
 
 _EARLIER = 100  # values that are taken from each earlier study
 _BILOG = 1.0
@@ -133,11 +134,8 @@ def read_data(
         finite = np.flatnonzero(np.isfinite(excesses[:, k]))
         sample = None
         if len(finite):
-            size = np.abs(excesses[finite, k])
-            known = size[: checkpoint(len(size))]
-            scale = float(np.median(known[known > 0.0])) if (known > 0.0).any() else _BILOG
-            values = np.sign(excesses[finite, k]) * np.log1p(size / scale)
-            sample = _plain(features(points[good[finite]], mask[good[finite]]), values)
+            there = features(points[good[finite]], mask[good[finite]])
+            sample = _plain(there, _bilog(excesses[finite, k]))
         constraints.append(sample)
     broken = ~measured[ended]
     running = None
@@ -159,6 +157,96 @@ def read_data(
         own=len(ended),
         learnt=min(len(s.values) for s in objectives) - (len(failed) if len(at) else 0),
     )
+
+
+def read_stages(
+    spec: StudySpec,
+    rows: Rows,
+    stages: Stages,
+    cube: Cube,
+    features: Features,
+    *,
+    lessons: Sequence[Lesson] = (),
+) -> Data:
+    """Return what the trials of a study tell that has measured on their way.
+
+    Trials count as soon as they have measured something, with a value at each of their stages. Those
+    that rest are not taken to be pending: somebody has to decide whether they go on, and until then
+    points near them are as good as others.
+
+    Args:
+        spec: The study.
+        rows: A row for each trial.
+        stages: What they measured at their stages.
+        cube: The study's cube.
+        features: Those of the cube, with a stage.
+        lessons: Of earlier studies.
+    """
+    every = np.where(np.isnan(rows.units), 0.5, rows.units)
+    points = cube.snap(every) if len(every) else every
+    mask = ~np.isnan(rows.units)
+    keys = keys_of(points, mask)
+    at = stages.trial
+    latest = np.full(len(points), -1, dtype=np.intp)
+    for row, (trial, stage) in enumerate(zip(at.tolist(), stages.stage.tolist(), strict=True)):
+        if latest[trial] < 0 or stage >= stages.stage[latest[trial]]:
+            latest[trial] = row
+    measured = np.flatnonzero(latest >= 0)
+    first: dict[bytes, int] = {}
+    for i in measured.tolist():
+        first.setdefault(keys[i], i)
+    distinct = np.array(list(first.values()), dtype=np.intp)
+    lost = np.flatnonzero(rows.ended & (latest < 0))
+    failed = np.array([i for i in lost if keys[i] not in first], np.intp)
+    vectors = features(points[at], mask[at], 0, stages.stage)
+    failures = features(points[failed], mask[failed])
+    in_time = np.argsort(np.concatenate([stages.revisions, rows.revisions[failed]]), kind="stable")
+    objectives, guided = [], []
+    for k, objective in enumerate(spec.objectives):
+        own = replace(
+            _plain(vectors, stages.losses[:, k]), errors=_known_errors(stages.errors[:, k])
+        )
+        own = _with_failures(own, failures, in_time) if len(at) else own
+        told = [e.sample(objective, number, features) for number, e in enumerate(lessons, start=1)]
+        objectives.append(_joined([*(sample for sample in told if sample), own]))
+        guided.append(sum(len(sample.values) for sample in told if sample))
+    constraints: list[Sample | None] = []
+    for k in range(len(spec.constraints)):
+        finite = np.isfinite(stages.excesses[:, k])
+        values = _bilog(stages.excesses[finite, k]) if finite.any() else None
+        constraints.append(None if values is None else _plain(vectors[finite], values))
+    running = None
+    if len(failed):
+        both = np.concatenate([distinct, failed])
+        order = both[np.argsort(rows.revisions[both], kind="stable")]
+        broken = np.isin(order, failed).astype(np.float64)
+        running = _plain(features(points[order], mask[order]), broken)
+    guides = [lesson.points for lesson in lessons]
+    places = points[distinct] if len(distinct) or not guides else np.concatenate(guides)
+    last = latest[distinct]
+    kept: Mask = np.asarray((stages.excesses[last] <= 0.0).all(axis=1))
+    return Data(
+        points=places,
+        losses=stages.losses[last],
+        feasible=kept if len(distinct) else np.ones(len(places), dtype=np.bool_),
+        objectives=objectives,
+        constraints=constraints,
+        running=running,
+        pending=points[rows.pending & ~stages.resting],
+        keys=frozenset(keys),
+        ended=np.where(mask, points, np.nan)[np.union1d(measured, failed)],
+        own=len(measured) + len(failed),
+        learnt=len(distinct) + min(guided),
+    )
+
+
+def _bilog(excesses: Array) -> Array:
+    """Return finite excesses with the large ones shortened; their unit is the median of the first."""
+    size = np.abs(excesses)
+    known = size[: checkpoint(len(size))]
+    scale = float(np.median(known[known > 0.0])) if (known > 0.0).any() else _BILOG
+    shortened: Array = np.sign(excesses) * np.log1p(size / scale)
+    return shortened
 
 
 def _with_failures(own: Sample, vectors: Array, order: NDArray[np.intp]) -> Sample:

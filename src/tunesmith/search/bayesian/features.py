@@ -13,7 +13,8 @@ kernel of it is positive definite. The circle is that of the arc kernel (Swersky
 radius and the angle at which lengths are hardly bent.
 
 Points of earlier studies have one coordinate more, the study, which counts as a category. A parameter
-that an earlier study did not have is there as if it were inactive.
+that an earlier study did not have is there as if it were inactive. Values that were measured on the way
+have one more, too: how far the trial was, a number from 0 to 1 at its end.
 """
 
 import numpy as np
@@ -33,15 +34,25 @@ class Features:
         cube: The cube.
         studies: How many studies points come from, this one included.
         missing: Coordinates that some study does not have, ``(d,)``.
+        staged: Whether values were measured on the way.
 
     Attributes:
-        owner: The coordinate to which each column belongs, ``(c,)``; ``d`` is the study.
-        ordered: Whether each coordinate, the study included if there are several, has an order.
+        owner: The coordinate to which each column belongs, ``(c,)``; from ``d`` on the stage and the
+            study, where there are such.
+        ordered: Whether each coordinate, these included, has an order.
         plain: Which columns hold u itself, ``(c,)``.
     """
 
-    def __init__(self, cube: Cube, studies: int = 1, missing: Mask | None = None) -> None:
+    def __init__(
+        self,
+        cube: Cube,
+        studies: int = 1,
+        missing: Mask | None = None,
+        *,
+        staged: bool = False,
+    ) -> None:
         self._studies = studies
+        self._stage = -1
         self._conditional = cube.conditional if missing is None else cube.conditional | missing
         owner: list[int] = []
         first = np.empty(cube.d, dtype=np.intp)  # of each coordinate's columns
@@ -60,16 +71,28 @@ class Features:
         self._bent = np.flatnonzero(~cube.categorical & self._conditional)
         self._free = np.array(cube.free, dtype=np.intp)
         self._bent_free = np.flatnonzero(self._conditional[self._free])
+        more = []
+        if staged:
+            self._stage = len(owner)
+            owner.append(cube.d)
+            more.append(True)
         if studies > 1:
-            owner += [cube.d] * studies
+            owner += [cube.d + len(more)] * studies
+            more.append(False)
         self.owner: NDArray[np.intp] = np.array(owner)
-        more = [False] if studies > 1 else []
-        self.ordered = np.concatenate([~cube.categorical, np.array(more, dtype=np.bool_)])
-        smooth = np.append(~(cube.categorical | self._conditional), False)
-        self.plain: Mask = smooth[np.minimum(self.owner, cube.d)]
+        further = np.array(more, dtype=np.bool_)
+        self.ordered = np.concatenate([~cube.categorical, further])
+        smooth = np.concatenate([~(cube.categorical | self._conditional), further])
+        self.plain: Mask = smooth[self.owner]
 
-    def __call__(self, points: Array, mask: Mask, study: NDArray[np.intp] | int = 0) -> Array:
-        """Return the vectors ``(m, c)`` of ``points`` that belong to ``study``."""
+    def __call__(
+        self,
+        points: Array,
+        mask: Mask,
+        study: NDArray[np.intp] | int = 0,
+        stage: Array | float = 1.0,
+    ) -> Array:
+        """Return the vectors ``(m, c)`` of ``points`` that belong to ``study``, at a stage or the end."""
         out = np.zeros((len(points), len(self.owner)))
         rows = np.arange(len(points))
         out[:, self._first[self._straight]] = points[:, self._straight]
@@ -81,6 +104,8 @@ class Features:
             index = np.searchsorted(values, points[:, i] - 1e-9)
             index = np.where(mask[:, i], index, len(values))
             out[rows, self._first[i] + index] = _APART
+        if self._stage >= 0:
+            out[:, self._stage] = stage
         if self._studies > 1:
             out[rows, len(self.owner) - self._studies + study] = _APART
         return out

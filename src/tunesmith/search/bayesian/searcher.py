@@ -2,7 +2,8 @@
 
 One suggestion, from top to bottom:
 
-    data        what ended becomes samples (`Data`); what is open is pending
+    data        what ended becomes samples (`Data`); what is open is pending. Where trials are judged by
+                their curves, what they measured on their way counts, too, at its stage (`stages.py`)
     start       a few points that fill the space, half of them from the users' priors if there are any
     model       then the best by a Gaussian process (`proposal.py`)
     chance      where neither has anything left, any point that was not tried
@@ -15,14 +16,15 @@ import numpy as np
 
 from tunesmith.model import History, StudySpec, Suggestion
 from tunesmith.search.bayesian.cube import Array, Cube, keys_of
-from tunesmith.search.bayesian.data import Data, read_data, read_lesson
+from tunesmith.search.bayesian.data import Data, read_data, read_lesson, read_stages
 from tunesmith.search.bayesian.features import Features
 from tunesmith.search.bayesian.kernels import KERNELS
 from tunesmith.search.bayesian.settings import ACQUISITIONS, WARPS, Settings
+from tunesmith.search.bayesian.stages import StageTable, has_stages
 from tunesmith.search.fresh import fresh_points
 from tunesmith.search.sequence import sobol_sequence
 from tunesmith.search.settings import check_choice, check_positive, check_whole
-from tunesmith.search.table import Table
+from tunesmith.search.table import Rows, Table
 
 if TYPE_CHECKING:
     from tunesmith.search.bayesian.proposal import Memory, Proposals
@@ -74,11 +76,10 @@ class Bayesian:
         self, history: History, count: int, rng: np.random.Generator
     ) -> Sequence[Suggestion]:
         """Return the next ``count`` points, fewer if the space has no more."""
-        tools = self._tools
-        if tools is None or tools.history is not history:
-            tools = self._tools = _Tools(history)
-        rows = self._table.rows(history)
-        data = read_data(history.spec, rows, tools.cube, tools.features, tools.lessons)
+        tools, staged = self._tools, has_stages(history)
+        if tools is None or tools.history is not history or tools.staged != staged:
+            tools = self._tools = _Tools(history, staged=staged)
+        data = tools.data(self._table.rows(history))
         d = tools.cube.d
         need = max(4, min(10, d + 1)) if self._start is None else self._start
         step = _Step(self._settings, need, tools, data, rng)
@@ -94,15 +95,25 @@ class Bayesian:
 class _Tools:
     """What depends on the study's space and earlier studies only, and what the model remembers."""
 
-    def __init__(self, history: History) -> None:
+    def __init__(self, history: History, *, staged: bool) -> None:
         self.history = history
+        self.staged = staged
+        self.stages = StageTable()
         self.cube = Cube(history.spec.space)
         self.lessons = [read_lesson(earlier, self.cube) for earlier in history.earlier]
         missing = np.zeros(self.cube.d, dtype=np.bool_)
         for lesson in self.lessons:
             missing |= ~lesson.mask.all(axis=0)
-        self.features = Features(self.cube, 1 + len(self.lessons), missing)
+        self.features = Features(self.cube, 1 + len(self.lessons), missing, staged=staged)
         self.memory: Memory | None = None
+
+    def data(self, rows: Rows) -> Data:
+        """Return what the study's trials tell, which are in ``rows``, and those of earlier studies."""
+        spec, cube, features = self.history.spec, self.cube, self.features
+        if not self.staged:
+            return read_data(spec, rows, cube, features, self.lessons)
+        stages = self.stages.stages(self.history)
+        return read_stages(spec, rows, stages, cube, features, lessons=self.lessons)
 
 
 class _Step:
