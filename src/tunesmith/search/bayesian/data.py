@@ -202,10 +202,9 @@ def read_stages(
     failures = features(points[failed], mask[failed])
     in_time = np.argsort(np.concatenate([stages.revisions, rows.revisions[failed]]), kind="stable")
     objectives, guided = [], []
+    losses = stages.at_the_end()
     for k, objective in enumerate(spec.objectives):
-        own = replace(
-            _plain(vectors, stages.losses[:, k]), errors=_known_errors(stages.errors[:, k])
-        )
+        own = replace(_plain(vectors, losses[:, k]), errors=_known_errors(stages.errors[:, k]))
         own = _with_failures(own, failures, in_time) if len(at) else own
         told = [e.sample(objective, number, features) for number, e in enumerate(lessons, start=1)]
         objectives.append(_joined([*(sample for sample in told if sample), own]))
@@ -227,7 +226,7 @@ def read_stages(
     kept: Mask = np.asarray((stages.excesses[last] <= 0.0).all(axis=1))
     return Data(
         points=places,
-        losses=stages.losses[last],
+        losses=losses[last],
         feasible=kept if len(distinct) else np.ones(len(places), dtype=np.bool_),
         objectives=objectives,
         constraints=constraints,

@@ -47,6 +47,7 @@ class Stages:
         excesses: How far each constraint is broken, inf where that was not measured, ``(n, c)``.
         revisions: The revisions that stored them, ``(n,)``.
         resting: Which of all trials are paused, ``(t,)``.
+        grid: The stages of the levels and the end, rising, ``(g,)``.
     """
 
     trial: NDArray[np.intp]
@@ -56,6 +57,27 @@ class Stages:
     excesses: Array
     revisions: NDArray[np.int64]
     resting: NDArray[np.bool_]
+    grid: Array
+
+    def at_the_end(self) -> Array:
+        """Return the losses less what is common to their stage: as if all were at the end, ``(n, m)``.
+
+        From one level to the next, losses change by the median of what they change by in the trials
+        that have passed both.
+        """
+        found = self.losses.copy()
+        column = np.minimum(np.searchsorted(self.grid, self.stage), len(self.grid) - 1)
+        level = self.grid[column] == self.stage
+        for k in range(found.shape[1]):
+            table = np.full((len(self.resting), len(self.grid)), np.nan)
+            table[self.trial[level], column[level]] = self.losses[level, k]
+            with np.errstate(over="ignore", invalid="ignore"):
+                steps = [_median(change) for change in np.diff(table, axis=1).T]
+                still_to_come = np.append(np.cumsum(steps[::-1])[::-1], 0.0)
+                moved = found[:, k] + np.interp(self.stage, self.grid, still_to_come)
+            if np.isfinite(moved).all():
+                found[:, k] = moved
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +121,14 @@ class StageTable:
             excesses=np.array([v.excesses for _, v in values]).reshape(n, len(spec.constraints)),
             revisions=np.array([v.revision for _, v in values], dtype=np.int64),
             resting=np.array([t.state is TrialState.PAUSED for t in history.trials], np.bool_),
+            grid=np.unique([_stage(level, whole) for level in [*_parts(whole), whole]]),
         )
+
+
+def _median(changes: Array) -> float:
+    """Return the median of those that are finite; 0 if none is."""
+    known = changes[np.isfinite(changes)]
+    return float(np.median(known)) if len(known) else 0.0
 
 
 def has_stages(history: History) -> bool:
@@ -130,14 +159,23 @@ def _values(trial: Trial, curve: Curve, whole: int, spec: StudySpec) -> list[_Va
 def _levels(trial: Trial, curve: Curve, whole: int) -> list[int]:
     """Return after how many steps values are taken."""
     reach = curve.reach
-    parts = [max(1, round(whole / 2**k)) for k in range(_LEVELS, 0, -1)]
-    levels = [level for level in dict.fromkeys(parts) if level <= reach and level < whole]
+    levels = [level for level in _parts(whole) if level <= reach]
     if trial.state is TrialState.COMPLETED:
         return levels
     rests = trial.is_final or trial.state is TrialState.PAUSED
     if reach >= whole or (rests and reach >= _NEAR * (levels[-1] if levels else 0) and reach):
         levels.append(reach)
     return list(dict.fromkeys(levels))
+
+
+def _parts(whole: int) -> list[int]:
+    """Return the levels below the whole, rising."""
+    parts = [max(1, round(whole / 2**k)) for k in range(_LEVELS, 0, -1)]
+    return [level for level in dict.fromkeys(parts) if level < whole]
+
+
+def _stage(level: int, whole: int) -> float:
+    return 1.0 + math.log(level / whole) / math.log(whole) if level < whole else 1.0
 
 
 def _value_at(
@@ -148,8 +186,7 @@ def _value_at(
     if chosen is None:
         return None
     revision = next(m.revision for done, m in measured if done >= level)
-    stage = 1.0 + math.log(min(level / whole, 1.0)) / math.log(whole) if whole > 1 else 1.0
-    return _read(chosen.metrics, stage, revision, spec)
+    return _read(chosen.metrics, _stage(level, whole), revision, spec)
 
 
 def _read(

@@ -185,6 +185,37 @@ def test_what_a_table_remembers_changes_nothing() -> None:
         np.testing.assert_array_equal(known.revisions, fresh.revisions)
 
 
+def test_what_is_common_to_a_stage_is_taken_from_its_losses() -> None:
+    history = History(SPEC)
+    for level in (1.0, 2.0, 4.0):
+        add(history, [level + 10.0 / step for step in range(1, 33)], COMPLETED)
+    add(history, [3.0 + 10.0 / step for step in range(1, 9)], PAUSED)
+    add(history, [3.0 + 10.0 / step for step in range(1, 13)], STOPPED)  # between two levels
+
+    found = stages_of(history)
+
+    losses = {n: found.at_the_end()[found.trial == n, 0] for n in range(5)}
+    for n, level in enumerate((1.0, 2.0, 4.0, 3.0)):
+        assert losses[n] == pytest.approx(level + 10.0 / 32)
+    assert losses[4][-1] == pytest.approx(3.0 + 10.0 / 32, abs=0.2)
+
+
+def test_before_any_trial_has_come_further_losses_are_as_they_were_measured() -> None:
+    history = History(SPEC)
+    for level in (1.0, 2.0):
+        add(history, [level] * 2, PAUSED)
+
+    assert stages_of(history).at_the_end().tolist() == [[1.0], [2.0]]
+
+
+def test_losses_too_large_to_be_moved_stay_where_they_are() -> None:
+    history = History(SPEC)
+    add(history, [1.7e308, -1.7e308, 1.0, 1.0], PAUSED)
+    add(history, [-1.7e308, 1.7e308, 1.0, 1.7e308], PAUSED)
+
+    assert np.isfinite(stages_of(history).at_the_end()).all()
+
+
 # What the model is told
 
 
