@@ -1,5 +1,6 @@
 """What `make demo` runs shows a newcomer that tuning is worth it, each time anew."""
 
+import os
 import re
 import subprocess
 import sys
@@ -29,8 +30,14 @@ def _again(folder: Path) -> str:
     """What the demo's own command says when it is run once more."""
     file = ROOT / "examples" / "digits" / "tune.yaml"
     words = ["-m", "tunesmith", "run", str(file), "--new", "-n", "2"]
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     return subprocess.run(
-        [sys.executable, *words], cwd=folder, stderr=subprocess.PIPE, text=True, check=True
+        [sys.executable, *words],
+        cwd=folder,
+        env={**os.environ, "PATH": path},
+        stderr=subprocess.PIPE,
+        text=True,
+        check=True,
     ).stderr
 
 
