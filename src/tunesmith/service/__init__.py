@@ -1,0 +1,1 @@
+"""The server: studies over HTTP, for a team."""
