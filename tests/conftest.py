@@ -1,3 +1,4 @@
+import importlib.util
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -8,6 +9,17 @@ import pytest
 from tunesmith.execution.mark import MARK
 
 pytest.register_assert_rewrite("tunesmith.testing")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Load the fixtures of ``databases.py``: tests are folders, so it can't be imported by name."""
+    path = Path(__file__).with_name("databases.py")
+    spec = importlib.util.spec_from_file_location("databases", path)
+    assert spec is not None
+    assert spec.loader is not None
+    databases = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(databases)
+    config.pluginmanager.register(databases, "databases")
 
 
 @pytest.fixture

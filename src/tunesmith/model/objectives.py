@@ -15,7 +15,7 @@ Side = Literal["at_most", "at_least"]
 
 _SIGNS: dict[str, Side] = {"<=": "at_most", ">=": "at_least"}
 _BOUND = re.compile(r"\s*(<=|>=)\s*(\S+)\s*")
-_CONDITION = re.compile(r"\s*([^<>=\s]+)(.*)", re.DOTALL)
+_CONDITION = re.compile(r"\s*([^<>=]*[^<>=\s])(.*)", re.DOTALL)
 
 
 def fault(message: str) -> SpecError:
@@ -24,13 +24,20 @@ def fault(message: str) -> SpecError:
 
 
 def check_metric_name(name: str) -> None:
-    """Raise `SpecError` unless ``name`` can name a metric: visible, and without ``=`` or blanks."""
-    if not 0 < len(name) <= 200 or any(
-        c.isspace() or c == "=" or not c.isprintable() for c in name
-    ):
+    """Raise `SpecError` unless ``name`` can name a metric: visible, and without ``=``.
+
+    Single blanks may stand inside, as in tags of TensorBoard such as ``Taxi Model Accuracy``.
+    """
+    words = name.split(" ")
+    if not 0 < len(name) <= 200 or not all(words) or not all(map(_is_word, words)):
         raise fault(
-            f"A metric's name can't be {name!r}. Use up to 200 letters, digits, '_', '-', '.' and '/'."
+            f"A metric's name can't be {name!r}. Use up to 200 letters, digits, '_', '-', '.' and '/', with"
+            " single blanks between them if need be."
         )
+
+
+def _is_word(text: str) -> bool:
+    return not any(c.isspace() or c == "=" or not c.isprintable() for c in text)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,10 @@ changed only by who holds it: ``attempt`` is the fencing token that `Storage.cla
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from typing import Literal, Protocol
+from dataclasses import dataclass, field
+from typing import Literal, Protocol, runtime_checkable
 
+from tunesmith.errors import StudyError
 from tunesmith.model import (
     Ending,
     Measurement,
@@ -22,10 +23,32 @@ from tunesmith.model import (
     Trial,
     TrialState,
 )
+from tunesmith.storage.census import Census
+from tunesmith.storage.files import Files
+from tunesmith.storage.jobs import Jobs
+from tunesmith.storage.tokens import Tokens
 
-__all__ = ["Changes", "Claim", "Measured", "Order", "Reply", "Storage"]
+__all__ = [
+    "DEFAULT_PROJECT",
+    "Changes",
+    "Claim",
+    "KeyReusedError",
+    "Measured",
+    "Order",
+    "Reply",
+    "ServedStorage",
+    "Storage",
+    "TakesStudies",
+]
 
 Order = Literal["number", "newest", "best"]
+
+DEFAULT_PROJECT = "default"
+"""The project of studies for which none was named."""
+
+
+class KeyReusedError(StudyError):
+    """A key of `ServedStorage.once` stands for another request already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +83,13 @@ class Changes:
         trials: The trials that changed, in the order of their numbers.
         measurements: What was measured since, in the order in which it was stored; empty unless
             asked for.
+        now: When this was read, by the clock that leases go by; no other clock may be compared with it.
     """
 
     record: StudyRecord
     trials: Sequence[Trial]
     measurements: Sequence[Measured] = ()
+    now: float = field(default=0.0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,4 +340,93 @@ class Storage(Protocol):
 
     def close(self) -> None:
         """Give back connections; the storage is not used afterwards."""
+        ...
+
+
+@runtime_checkable
+class TakesStudies(Protocol):
+    """A storage into which studies of other storages can be copied."""
+
+    def import_study(self, name: str, whole: Changes) -> None:
+        """Make a study of what `Storage.changes` since -1, with curves, gave of another.
+
+        Numbers, attempts, states, times and revisions are kept.
+
+        Raises:
+            ConflictError: the name is taken.
+        """
+        ...
+
+
+class ServedStorage(Storage, TakesStudies, Protocol):
+    """A storage that a server can stand before: it has projects and tokens, and answers only once.
+
+    The verbs of `Storage` see the studies of one project; another project's are not found.
+    """
+
+    @property
+    def project(self) -> str:
+        """The project whose studies it sees."""
+        ...
+
+    @property
+    def tokens(self) -> Tokens:
+        """The tokens of all projects."""
+        ...
+
+    def in_project(self, project: str) -> "ServedStorage":
+        """Return this storage as another project sees it; both share connections, closing is for the first."""
+        ...
+
+    def once(self, key: str, request: str = "") -> AbstractContextManager[Sequence[Trial]]:
+        """Let what this thread changes within happen once for ``key``, however often it is asked.
+
+        A verb that changes something keeps its answer under the key, its name and how many answers it
+        has kept before, in the transaction of the change. Where there is such an answer already,
+        nothing is changed and the first answer is given again; so it is too where the verb would
+        raise an error, for an error may come of the first call's success.
+
+        Args:
+            key: What the asker calls the request, together with the asker's project; up to 200 characters.
+            request: What is asked, or a hash of it; up to 64 characters.
+
+        Yields:
+            The running trials that were handed out under the key before. They are looked for when one
+            first reads the sequence.
+
+        Raises:
+            KeyReusedError: by a verb within, or on reading the sequence: the key stands for something
+                else that was asked.
+        """
+        ...
+
+    @property
+    def files(self) -> Files:
+        """The files of the project's trials."""
+        ...
+
+    @property
+    def jobs(self) -> Jobs:
+        """The project's jobs."""
+        ...
+
+    def census(self, project: str | None) -> Census:
+        """Return how many studies, trials and jobs a project has; all projects if None."""
+        ...
+
+    @property
+    def fault_counts(self) -> Mapping[str, int]:
+        """How many faults of the database there were, by what came of them."""
+        ...
+
+    def revisions(self) -> Mapping[str, int]:
+        """Return the revisions of all studies by name; cheap enough to be asked several times a second."""
+        ...
+
+    def ping(self) -> None:
+        """Ask the database for a sign of life; raise `StorageError` if there is none at once."""
+        ...
+
+    def sweep(self) -> int:
+        """Forget the answers of `once` that nobody will ask for any more; return how many."""
         ...

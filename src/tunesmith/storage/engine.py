@@ -1,65 +1,95 @@
-"""Connections and transactions of the SQL storage, and the words for what may go wrong with them."""
+"""One database: its connections, transactions and tables, and patience with faults that pass."""
 
-import fcntl
-import hashlib
 import os
 import random
 import sqlite3
-import threading
 import time
 import weakref
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from pathlib import Path
-from typing import IO
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event, insert, inspect, select
+from sqlalchemy import Connection, Engine, insert, inspect, select
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.pool import StaticPool
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.types import Double
 
-from tunesmith.errors import NotFoundError, StorageError
+from tunesmith.errors import StorageError
 from tunesmith.storage import schema
+from tunesmith.storage.faults import SERVER_MAY_RESTART_S, explain, passes
 from tunesmith.storage.locate import shown
+from tunesmith.storage.servers import MySql, PostgreSql, ServerDatabase
+from tunesmith.storage.sqlite import Sqlite
 
-__all__ = ["Database"]
+__all__ = ["Database", "Now"]
 
-_BUSY_S = 60.0  # longer than any of our transactions by four orders of magnitude
-_PATIENCE_S = 5.0  # longer than a searcher thinks
+T = TypeVar("T")
+
+_FIRST_NAP_S, _LONGEST_NAP_S = 0.02, 2.0
+
+
+class Now(FunctionElement[float]):
+    """The database's own time in seconds since the epoch; NULL on SQLite, which has this machine's."""
+
+    name = "now"
+    type = Double()
+    inherit_cache = True  # or each statement with it would be compiled anew
+
+
+@compiles(Now, "sqlite")
+def _no_clock(*_args: object, **_options: object) -> str:
+    return "NULL"
+
+
+@compiles(Now, "postgresql")
+def _clock_of_postgresql(*_args: object, **_options: object) -> str:
+    return "CAST(EXTRACT(EPOCH FROM clock_timestamp()) AS DOUBLE PRECISION)"
+
+
+@compiles(Now, "mysql")
+@compiles(Now, "mariadb")
+def _clock_of_mysql(*_args: object, **_options: object) -> str:
+    return "UNIX_TIMESTAMP(SYSDATE(6)) + 0e0"
 
 
 class Database:
-    """One database: gives transactions, and makes or migrates the tables when it is opened."""
+    """One database: gives transactions, and makes or migrates the tables when it is opened.
 
-    def __init__(self, url: str, *, create: bool) -> None:
+    Args:
+        url: As SQLAlchemy takes it.
+        create: Whether to make a SQLite file that is not there.
+        clock: Gives the time in seconds since the epoch; None for the database's own clock, or this
+            machine's on SQLite.
+    """
+
+    def __init__(self, url: str, *, create: bool, clock: Callable[[], float] | None = None) -> None:
         self.url = url
-        sqlite = url.startswith("sqlite")
-        path = url.partition(":///")[2].partition("?")[0] if sqlite else ""
-        self._in_memory = sqlite and path in ("", ":memory:")
-        self._path = Path(path) if path and not self._in_memory else None
-        # SQLite has one writer at a time: threads queue up here rather than poll for its lock. A
-        # database in memory is one connection, which holds one transaction, so readers queue too.
-        one_at_a_time = threading.Lock()
-        free: AbstractContextManager[object] = nullcontext()
-        self._write_turn = one_at_a_time if sqlite else free
-        self._read_turn = one_at_a_time if self._in_memory else free
-        if self._path is not None:
-            self._prepare_file(self._path, create=create)
-        with self._faults():
+        self.fault_counts = {"retried": 0, "raised": 0}
+        self._clock = clock
+        with self.faults():
+            self._kind = _kind(url, create=create)
             self._engine = self._open()
             # Who forgets to close a study leaves no connections behind.
             weakref.finalize(self, self._engine.dispose)
             self._prepare_tables()
 
+    @property
+    def loses_connections(self) -> bool:
+        """Whether a commit may happen and yet not be heard of."""
+        return self._kind.loses_connections
+
+    def now(self, by_database: float | None) -> float:
+        """Return the time, given what `Now` said."""
+        if self._clock is not None:
+            return self._clock()
+        return time.time() if by_database is None else by_database
+
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """Give a connection that sees one state of the database throughout."""
-        with (
-            self._faults(),
-            self._read_turn,
-            self._engine.connect() as connection,
-            connection.begin(),
-        ):
+        with self.faults(), self._reading() as connection:
             yield connection
 
     @contextmanager
@@ -69,112 +99,132 @@ class Database:
         A ``durable`` change survives even a power cut when this returns; others survive the death
         of any process at once, and a power cut within moments.
         """
+        with self.faults(), self.session(durable=durable) as connection:
+            yield connection
+
+    def reading(self, work: Callable[[Connection], T]) -> T:
+        """Return what ``work`` reads in one state of the database; it is repeated while faults pass."""
+
+        def once() -> T:
+            with self._reading() as connection:
+                return work(connection)
+
+        with self.faults():
+            return self.patiently(once)
+
+    def writing(self, work: Callable[[Connection], T], *, durable: bool = False) -> T:
+        """Return what ``work`` says that changes the database whole or not at all.
+
+        It is repeated while faults pass, perhaps after it has happened: that must do no harm.
+        """
+
+        def once() -> T:
+            with self.session(durable=durable) as connection:
+                return work(connection)
+
+        with self.faults():
+            return self.patiently(once)
+
+    def patiently(self, work: Callable[[], T]) -> T:
+        """Return what the transaction ``work`` returns; repeat it while it fails for a reason that passes."""
+        nap_s = _FIRST_NAP_S
+        give_up_at = time.monotonic() + SERVER_MAY_RESTART_S
+        while True:
+            try:
+                return work()
+            except DBAPIError as error:
+                if not passes(error) or time.monotonic() > give_up_at:
+                    raise
+                self.fault_counts["retried"] += 1
+            time.sleep(random.uniform(nap_s / 2, nap_s))  # noqa: S311 - only to keep out of step
+            nap_s = min(2 * nap_s, _LONGEST_NAP_S)
+
+    def alone(self, topic: str) -> AbstractContextManager[None]:
+        """Let one at a time in, as far as this database can; see `Storage.asking`."""
+        return self._kind.alone(self._engine, topic)
+
+    def forget(self, topic: str) -> None:
+        """Remove what `alone` left behind for a topic that is no more."""
+        self._kind.forget(topic)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._engine.dispose()
+
+    @contextmanager
+    def session(self, *, durable: bool) -> Iterator[Connection]:
+        """Give what `write` gives; faults come out as they are, for `patiently` to judge."""
         options = {"tunesmith_write": "durable" if durable else "yes"}
         with (
-            self._faults(),
-            self._write_turn,
+            self._kind.write_turn,
             self._engine.connect() as connection,
             connection.execution_options(**options).begin(),
         ):
             yield connection
 
     @contextmanager
-    def alone(self, topic: str) -> Iterator[None]:
-        """Let one thread of one process on this machine in at a time, where files can be locked.
-
-        Who dies lets go; who is suspended, or thinks for very long, is not waited for.
-        """
-        if self._path is None:
-            yield
-            return
-        try:
-            lock = self._lock_path(self._path, topic).open("ab")
-        except OSError:  # a read-only disk: then all may come in
-            yield
-            return
-        with lock:
-            _wait_for(lock)
-            yield
-
-    def forget(self, topic: str) -> None:
-        """Remove what `alone` left behind for a topic that is no more."""
-        if self._path is not None:
-            self._lock_path(self._path, topic).unlink(missing_ok=True)
-
-    def close(self) -> None:
-        """Close all connections."""
-        self._engine.dispose()
-
-    def _lock_path(self, database: Path, topic: str) -> Path:
-        name = hashlib.sha256(topic.encode()).hexdigest()[:12]
-        return database.with_name(f"{database.name}-{name}.lock")
-
-    def _prepare_file(self, path: Path, *, create: bool) -> None:
-        try:
-            there = path.exists()
-        except OSError as error:
-            msg = f"Can't look for {path}: {error.strerror}. Choose another with --storage."
-            raise StorageError(msg) from error
-        if there:
-            return
-        if not create:
-            msg = f"There are no studies at {path}. `tunesmith demo` or `tunesmith run` makes some."
-            raise NotFoundError(msg)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if path.parent.name == ".tunesmith" and not (path.parent / ".gitignore").exists():
-                (path.parent / ".gitignore").write_text("*\n")
-        except OSError as error:
-            msg = f"Can't make the folder {path.parent}: {error.strerror}. Choose another with --storage."
-            raise StorageError(msg) from error
+    def _reading(self) -> Iterator[Connection]:
+        with self._kind.read_turn, self._engine.connect() as connection, connection.begin():
+            yield connection
 
     def _open(self) -> Engine:
         try:
-            if not self.url.startswith("sqlite"):
-                return create_engine(self.url, pool_pre_ping=True)
-            arguments: dict[str, object] = {"timeout": _BUSY_S, "check_same_thread": False}
-            if self._in_memory:
-                engine = create_engine("sqlite://", poolclass=StaticPool, connect_args=arguments)
-            else:
-                engine = create_engine(self.url, connect_args=arguments, pool_size=0)  # no bound
+            engine = self._kind.open()
         except (ArgumentError, NoSuchModuleError, ImportError) as error:
             msg = f"Can't open the storage {shown(self.url)}: {error}"
             raise StorageError(msg) from error
-        event.listen(engine, "connect", _prepare_sqlite)
-        event.listen(engine, "begin", _begin_sqlite)
-        if not self._in_memory:
+        if self._kind.forks_well:
             _close_before_forks(engine)
         return engine
 
     def _prepare_tables(self) -> None:
-        with self.read() as connection:
+        with self._reading() as connection:
+            if _version(connection) == schema.HEAD:
+                return
+        with (
+            self._kind.write_turn,
+            self._engine.connect().execution_options(tunesmith_write="durable") as connection,
+            self._kind.upgrading(connection),
+            connection.begin(),
+        ):
             found = _version(connection)
-        if found == schema.HEAD:
-            return
-        if found is None:
-            with self.write(durable=True) as connection:
-                if _version(connection) is None:  # nobody was faster
-                    schema.metadata.create_all(connection)
-                    schema.version.create(connection)
-                    connection.execute(insert(schema.version), {"version_num": schema.HEAD})
-            return
-        from tunesmith.storage.migrations import upgrade  # noqa: PLC0415 - Alembic takes as long to load as all else
+            if found == schema.HEAD:  # another process was faster
+                return
+            if found is not None:
+                from tunesmith.storage.migrations import upgrade  # noqa: PLC0415 - Alembic takes as long to load as all else
 
-        upgrade(self._engine, found)
+                upgrade(connection, found)
+                return
+            schema.metadata.create_all(connection)
+            schema.version.create(connection, checkfirst=True)
+            connection.execute(insert(schema.version), {"version_num": schema.HEAD})
 
     @contextmanager
-    def _faults(self) -> Iterator[None]:
+    def faults(self) -> Iterator[None]:
+        """Let what the database raises come out as `StorageError`."""
         try:
             yield
         except (DBAPIError, sqlite3.Error) as error:
-            cause = error.orig if isinstance(error, DBAPIError) else error
-            raise StorageError(_explain(str(cause), shown(self.url))) from error
+            self.fault_counts["raised"] += 1
+            raise StorageError(explain(error, self.url)) from error
         except PoolTimeoutError as error:
+            self.fault_counts["raised"] += 1
             msg = f"The storage {shown(self.url)} gave no connection in time: too many threads share it."
             raise StorageError(msg) from error
         except OSError as error:
             msg = f"The storage {shown(self.url)} failed: {error}"
             raise StorageError(msg) from error
+
+
+def _kind(url: str, *, create: bool) -> Sqlite | ServerDatabase:
+    backend = url.partition("://")[0].partition("+")[0]
+    if backend == "sqlite":
+        return Sqlite(url, create=create)
+    try:
+        return ServerDatabase(PostgreSql(url) if backend == "postgresql" else MySql(url))
+    except ArgumentError as error:
+        msg = f"Can't open the storage {shown(url)}: {error}"
+        raise StorageError(msg) from error
 
 
 def _version(connection: Connection) -> str | None:
@@ -183,68 +233,8 @@ def _version(connection: Connection) -> str | None:
     return connection.execute(select(schema.version.c.version_num)).scalar()
 
 
-def _prepare_sqlite(connection: object, _record: object) -> None:
-    connection.isolation_level = None  # type: ignore[attr-defined]  # we say BEGIN ourselves
-    cursor = connection.cursor()  # type: ignore[attr-defined]
-    # Asking before setting keeps a read-only database readable, and spares a lock.
-    if cursor.execute("PRAGMA journal_mode").fetchone()[0] not in ("wal", "memory"):
-        cursor.execute("PRAGMA journal_mode=WAL")
-    cursor.execute("PRAGMA synchronous=NORMAL")
-    cursor.execute("PRAGMA cache_size=-16000")
-    cursor.close()
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    # On the driver's own connection: SQLAlchemy's way round costs more than these statements.
-    driver = connection.connection.dbapi_connection
-    assert isinstance(driver, sqlite3.Connection)
-    mode = connection.get_execution_options().get("tunesmith_write")
-    if mode is None:
-        driver.execute("BEGIN")
-        return
-    # With NORMAL the log is synced at checkpoints only; what must survive a power cut asks for more.
-    driver.execute(f"PRAGMA synchronous={'FULL' if mode == 'durable' else 'NORMAL'}")
-    _begin_immediate(driver)
-
-
-def _begin_immediate(driver: sqlite3.Connection) -> None:
-    """Wait for the write lock.
-
-    SQLite itself waits in naps of up to 100 ms, while our transactions take less than one: with
-    eight processes, most of the time nobody would hold the lock and all would sleep.
-    """
-    deadline = time.monotonic() + _BUSY_S
-    driver.execute("PRAGMA busy_timeout=0")
-    try:
-        while True:
-            try:
-                driver.execute("BEGIN IMMEDIATE")
-            except sqlite3.OperationalError as error:
-                if "locked" not in str(error) or time.monotonic() > deadline:
-                    raise
-                time.sleep(random.uniform(0.0002, 0.002))  # noqa: S311 - only to keep out of step
-            else:
-                return
-    finally:
-        driver.execute(f"PRAGMA busy_timeout={_BUSY_S * 1000:.0f}")
-
-
-def _wait_for(lock: IO[bytes]) -> None:
-    """Wait for the lock of a file, until it would be better to go on without."""
-    deadline = time.monotonic() + _PATIENCE_S
-    while time.monotonic() < deadline:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            time.sleep(random.uniform(0.0002, 0.002))  # noqa: S311 - only to keep out of step
-        except OSError:  # a disk that can't lock
-            return
-        else:
-            return
-
-
 def _close_before_forks(engine: Engine) -> None:
-    """Close idle connections before a fork: a connection used on both sides damages the database."""
+    """Close idle connections before a fork: none works on both sides, and SQLite's would do damage."""
     still_there = weakref.ref(engine)
 
     def close() -> None:
@@ -252,19 +242,3 @@ def _close_before_forks(engine: Engine) -> None:
             engine.dispose()
 
     os.register_at_fork(before=close)
-
-
-def _explain(cause: str, url: str) -> str:
-    advice = {
-        "disk is full": "The disk is full. Free some space and run the same command again; nothing is lost.",
-        "disk I/O error": "The disk failed or is full. Run the same command again once it is well.",
-        "readonly": "It is read-only for you. Choose another place with --storage, or mend its permissions.",
-        "unable to open": "It can't be opened. Does its folder exist, and may you write there?",
-        "database is locked": f"Another process held it for {_BUSY_S:.0f} s. Is it on a network disk?",
-        "not a database": "That file is no SQLite database. Choose another with --storage.",
-        "malformed": "The file is damaged. Restore it from a copy; `sqlite3 FILE .recover` may save the rest.",
-    }
-    for sign, words in advice.items():
-        if sign in cause:
-            return f"The storage {url} failed ({cause}). {words}"
-    return f"The storage {url} failed: {cause}"

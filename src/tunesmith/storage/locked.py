@@ -1,45 +1,42 @@
 """Changes of one study under its lock: whose row is held, who holds a trial, which moves are allowed."""
 
 import json
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from types import TracebackType
+from collections import deque
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, func, select, update
+from sqlalchemy import Connection, bindparam, func, select, update
 
 from tunesmith.errors import LeaseLostError, NotFoundError, StateError, StudyEnded
 from tunesmith.model import MOVES, Measurement, Trial, TrialState
-from tunesmith.storage.rows import rank_columns, spec_from_text, storable, trial_from_row
-from tunesmith.storage.schema import measurement, study, trial
+from tunesmith.storage.rows import TrialRow, rank_columns, spec_from_text, storable, trial_from_row
+from tunesmith.storage.schema import measurement, trial
 from tunesmith.storage.summaries import THE_TRIAL
+from tunesmith.storage.writes import Writes
 
 __all__ = [
-    "SET_TRIAL",
-    "THE_STUDY",
     "Locked",
-    "StudyWrite",
+    "can_name",
     "cancel",
     "check_held",
     "held",
     "hold",
     "known_points",
+    "look_up",
     "no_study",
+    "no_trial",
     "refuse_more_than_budget",
     "set_study",
     "set_trial",
+    "trial_row",
+    "write_trial",
 ]
 
-_BUMP = (
-    update(study)
-    .where(study.c.name == bindparam("study_name"))
-    .values(revision=study.c.revision + 1)
+_THESE = select(trial).where(
+    trial.c.study_id == bindparam("sid"),
+    trial.c.number.in_(bindparam("numbers", expanding=True)),
 )
-THE_STUDY = select(study).where(study.c.name == bindparam("study_name"))
-_LOCKED = select(
-    study.c.id, study.c.revision, study.c.size, study.c.max_trials, study.c.spec
-).where(study.c.name == bindparam("study_name"))
 _KNOWN = select(measurement.c.metric, measurement.c.step).where(
     measurement.c.study_id == bindparam("sid"),
     measurement.c.number == bindparam("n"),
@@ -47,49 +44,65 @@ _KNOWN = select(measurement.c.metric, measurement.c.step).where(
     measurement.c.metric.in_(bindparam("metrics", expanding=True)),
     measurement.c.step.between(bindparam("first"), bindparam("last")),
 )
-SET_TRIAL = update(trial).where(
+_SET_TRIAL = update(trial).where(
     trial.c.study_id == bindparam("sid"), trial.c.number == bindparam("n")
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Locked:
-    """A study whose row this transaction holds."""
+    """A study whose row this transaction holds, for several changes one after another.
 
+    Attributes:
+        writes: What waits for the end of the transaction.
+        name: The study's name; likewise the next five are its columns, as the changes so far left them.
+        id: Its key.
+        revision: The revision that the change under way will have.
+        size: How many trials it has.
+        max_trials: How many it may have.
+        spec: Its description.
+        now: The time, in seconds since the epoch.
+        columns: What is to be written to its row.
+        together: How many changes share the transaction.
+        queue: Queued trials in the order of their numbers, the first of them; None if nobody has looked.
+        rows: Trials by number, as the changes so far left them, as far as they were looked at.
+        touched: Whether the change under way has changed anything.
+        changed: Whether any change has.
+        gone: Whether it was deleted.
+    """
+
+    writes: Writes
     name: str
     id: int
     revision: int
     size: int
     max_trials: int | None
     spec: str
+    now: float
+    columns: dict[str, object] = field(default_factory=dict)
+    together: int = 1
+    queue: deque[TrialRow] | None = None
+    rows: dict[int, TrialRow] = field(default_factory=dict)
+    touched: bool = False
+    changed: bool = False
+    gone: bool = False
+
+    def begin(self) -> None:
+        """Begin with a change; raise `NotFoundError` if an earlier one has deleted the study."""
+        self.touched = False
+        if self.gone:
+            raise no_study(self.name)
+
+    def end(self) -> None:
+        """End a change; if it touched something, the next one has another revision."""
+        if self.touched:
+            self.revision += 1
+            self.changed = True
 
 
-class StudyWrite:
-    """A transaction that holds one study's row and has raised its revision."""
-
-    def __init__(self, transaction: AbstractContextManager[Connection], name: str) -> None:
-        self._transaction = transaction
-        self._name = name
-
-    def __enter__(self) -> tuple[Connection, Locked]:
-        connection = self._transaction.__enter__()
-        try:
-            connection.execute(_BUMP, {"study_name": self._name})
-            row = connection.execute(_LOCKED, {"study_name": self._name}).first()
-            if row is None:
-                raise no_study(self._name)
-        except BaseException as error:
-            self._transaction.__exit__(type(error), error, error.__traceback__)
-            raise
-        return connection, Locked(self._name, *row)
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> bool | None:
-        return self._transaction.__exit__(kind, error, trace)
+def can_name(name: str) -> bool:
+    """Whether a study may have this name; PostgreSQL raises an error if it is asked for others."""
+    return name == storable(name)
 
 
 def no_study(name: str) -> NotFoundError:
@@ -97,17 +110,36 @@ def no_study(name: str) -> NotFoundError:
     return NotFoundError(f"There is no study {name!r}.")
 
 
-def held(connection: Connection, locked: Locked, number: int, attempt: int) -> Row[Any]:
+def no_trial(name: str, number: int) -> NotFoundError:
+    """Return the error that there is no such trial."""
+    return NotFoundError(f"Study {name!r} has no trial {number}.")
+
+
+def look_up(connection: Connection, locked: Locked, numbers: Collection[int]) -> None:
+    """Read the rows of several trials at once, those that are there."""
+    found = connection.execute(_THESE, {"sid": locked.id, "numbers": sorted(numbers)})
+    locked.rows |= {row.number: TrialRow._make(row) for row in found}
+
+
+def trial_row(connection: Connection, locked: Locked, number: int) -> TrialRow:
+    """Return the row of a trial."""
+    if number not in locked.rows:
+        locked.writes.now("trial", number)
+        row = connection.execute(THE_TRIAL, {"sid": locked.id, "n": number}).first()
+        if row is None:
+            raise no_trial(locked.name, number)
+        locked.rows[number] = TrialRow._make(row)
+    return locked.rows[number]
+
+
+def held(connection: Connection, locked: Locked, number: int, attempt: int) -> TrialRow:
     """Return the trial's row if this attempt still holds it."""
-    row = connection.execute(THE_TRIAL, {"sid": locked.id, "n": number}).first()
-    if row is None:
-        msg = f"Study {locked.name!r} has no trial {number}."
-        raise NotFoundError(msg)
+    row = trial_row(connection, locked, number)
     check_held(row, attempt)
     return row
 
 
-def check_held(row: Row[Any], attempt: int) -> None:
+def check_held(row: TrialRow, attempt: int) -> None:
     """Raise `LeaseLostError` or `StateError` unless the attempt runs the trial."""
     if row.attempt != attempt:
         msg = (
@@ -122,38 +154,46 @@ def check_held(row: Row[Any], attempt: int) -> None:
         raise StateError(msg)
 
 
-def set_trial(connection: Connection, locked: Locked, row: Row[Any], **changes: object) -> Trial:
+def set_trial(locked: Locked, row: TrialRow, **changes: Any) -> Trial:
     """Write ``changes`` to a trial, if the table of moves allows the new state; return it as it is now."""
     state = changes.get("state", row.state)
     if state != row.state and state not in MOVES[TrialState(row.state)]:
         msg = f"Trial {row.number} is {row.state}; it can't become {state}."
         raise StateError(msg)
     changes["revision"] = locked.revision
-    connection.execute(SET_TRIAL, {"sid": locked.id, "n": row.number, **changes})
-    return trial_from_row({**row._mapping, **changes}.values())  # noqa: SLF001 - SQLAlchemy's public name
+    locked.touched = True
+    if state != row.state:
+        locked.queue = None
+    return trial_from_row(write_trial(locked, row, **changes))
 
 
-def cancel(connection: Connection, locked: Locked, row: Row[Any], reason: str, now: float) -> Trial:
+def write_trial(locked: Locked, row: TrialRow, **changes: Any) -> TrialRow:
+    """Write columns of a trial; return its row as it is now."""
+    key = {"sid": locked.id, "n": row.number}
+    locked.writes.later(_SET_TRIAL, row.number, [{**key, **changes}])
+    locked.rows[row.number] = row._replace(**changes)
+    return locked.rows[row.number]
+
+
+def cancel(locked: Locked, row: TrialRow, reason: str) -> Trial:
     """End a trial that does not run; what it measured before a pause counts."""
     metrics = json.loads(row.metrics) if row.state == TrialState.PAUSED else {}
     state = TrialState.STOPPED if metrics else TrialState.CANCELLED
     return set_trial(
-        connection,
         locked,
         row,
         state=state,
         **rank_columns(state, metrics, spec_from_text(locked.spec)),
         reason=storable(reason),
         lease_until=None,
-        finished=now,
+        finished=locked.now,
         pause_requested="",
     )
 
 
-def hold(connection: Connection, locked: Locked, row: Row[Any], reason: str) -> Trial:
+def hold(locked: Locked, row: TrialRow, reason: str) -> Trial:
     """Pause a trial that waits in the queue, or ran until now, because a person wants it so."""
     return set_trial(
-        connection,
         locked,
         row,
         state=TrialState.PAUSED,
@@ -175,21 +215,27 @@ def known_points(
     metrics = sorted({metric for m in measurements for metric in m.metrics})
     if not metrics:
         return ()
+    locked.writes.now("measurement", number)
     steps = [m.step for m in measurements]
     key = {"sid": locked.id, "n": number, "a": attempt}
     near = {"metrics": metrics, "first": min(steps), "last": max(steps)}
     return [(metric, step) for metric, step in connection.execute(_KNOWN, key | near)]
 
 
-def set_study(connection: Connection, locked: Locked, **changes: object) -> None:
-    """Write ``changes`` to the study."""
-    connection.execute(update(study).where(study.c.id == locked.id).values(**changes))
+def set_study(locked: Locked, **changes: Any) -> None:
+    """Change columns of the study; they are written at the end of the transaction."""
+    locked.touched = True
+    locked.columns |= changes
+    locked.size = changes.get("size", locked.size)
+    locked.max_trials = changes.get("max_trials", locked.max_trials)
+    locked.spec = changes.get("spec", locked.spec)
 
 
 def refuse_more_than_budget(connection: Connection, locked: Locked, more: int) -> None:
     """Raise `StudyEnded` if ``more`` trials were more than ``max_trials``."""
     if locked.max_trials is None or locked.size + more <= locked.max_trials:
         return
+    locked.writes.now("trial")
     cancelled = connection.execute(
         select(func.count()).where(
             trial.c.study_id == locked.id, trial.c.state == TrialState.CANCELLED

@@ -5,7 +5,7 @@ import math
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Row
 
@@ -25,6 +25,7 @@ from tunesmith.model import (
 from tunesmith.storage.base import Measured
 
 __all__ = [
+    "TrialRow",
     "dump",
     "explanation_columns",
     "measured_from_rows",
@@ -33,6 +34,7 @@ __all__ = [
     "record_from_row",
     "spec_from_text",
     "storable",
+    "trial_columns",
     "trial_from_row",
 ]
 
@@ -76,6 +78,35 @@ def _spec(text: str, max_trials: int | None, parallel_trials: int) -> StudySpec:
     return StudySpec.from_json(json.loads(text) | budget)
 
 
+class TrialRow(NamedTuple):
+    """A whole row of ``trial``, its columns in the table's order."""
+
+    study_id: int
+    number: int
+    params: str
+    origin: str
+    state: str
+    attempt: int
+    faults: int
+    worker: str
+    lease_until: float | None
+    stop_requested: str
+    metrics: str
+    step: int | None
+    loss: float | None
+    reason: str
+    queued: float
+    started: float | None
+    finished: float | None
+    revision: int
+    violation: float | None
+    searcher: str | None
+    explanation: str | None
+    budget: int | None
+    parent: int | None
+    pause_requested: str | None
+
+
 def trial_from_row(row: Iterable[Any]) -> Trial:
     """Return the trial that a whole row of ``trial`` holds, its columns in the table's order."""
     (_, number, params, origin, state, attempt, faults, worker, lease_until, stop_requested,
@@ -103,6 +134,35 @@ def trial_from_row(row: Iterable[Any]) -> Trial:
         lease_until=lease_until,
         revision=revision,
     )
+
+
+def trial_columns(sid: int, t: Trial) -> dict[str, object]:
+    """Return the row of a trial in study ``sid``, unranked."""
+    return {
+        "study_id": sid,
+        "number": t.number,
+        "params": dump(dict(t.values)),
+        "origin": t.origin,
+        "state": t.state,
+        "attempt": t.attempt,
+        "faults": t.faults,
+        "worker": t.worker,
+        "lease_until": t.lease_until,
+        "stop_requested": t.stop_requested,
+        "metrics": dump(dict(t.metrics)),
+        "step": t.step,
+        "loss": None,
+        "reason": t.reason,
+        "queued": t.queued,
+        "started": t.started,
+        "finished": t.finished,
+        "revision": t.revision,
+        "violation": None,
+        "budget": t.budget,
+        "parent": t.parent,
+        "pause_requested": t.pause_requested,
+        **explanation_columns(t.explanation),
+    }
 
 
 def rank_columns(

@@ -1,23 +1,19 @@
-"""The SQL storage: SQLite today, the same statements on PostgreSQL and MySQL.
+"""The SQL storage: SQLite, PostgreSQL, MySQL and MariaDB, by the same statements.
 
-Every change of a study or its trials first raises the study's revision. That locks the study's row
-until the end of the transaction, so changes of one study happen one after another and in the order
-of their revisions: who reads "what changed since r" misses nothing, and no trial is handed out twice.
+A verb that changes a study runs under the lock of the study's row (`changing`); what it does there is
+in `studies` and `life`. A verb that reads sees one state of the database (`reading`).
 """
 
-import json
-import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import asdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from copy import copy
+from dataclasses import replace
 from types import TracebackType
-from typing import Any, Self
+from typing import Self, TypeVar
 
-from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, select
 
-from tunesmith.errors import ConflictError, NotFoundError, StateError
 from tunesmith.model import (
-    FINAL,
     Ending,
     Measurement,
     StudyRecord,
@@ -29,85 +25,60 @@ from tunesmith.model import (
     TrialState,
     joined,
 )
-from tunesmith.storage.base import Changes, Claim, Measured, Order, Reply
-from tunesmith.storage.engine import Database
-from tunesmith.storage.locked import (
-    SET_TRIAL,
-    THE_STUDY,
-    StudyWrite,
-    cancel,
-    check_held,
-    held,
-    hold,
-    known_points,
-    no_study,
-    refuse_more_than_budget,
-    set_study,
-    set_trial,
-)
-from tunesmith.storage.rows import (
-    dump,
-    explanation_columns,
-    measured_from_rows,
-    measurement_rows,
-    rank_columns,
-    record_from_row,
-    spec_from_text,
-    storable,
-    trial_from_row,
-)
-from tunesmith.storage.schema import measurement, study, trial
-from tunesmith.storage.summaries import THE_TRIAL, choices, in_order, outcomes
+from tunesmith.storage import answers, life, reading, studies
+from tunesmith.storage.base import DEFAULT_PROJECT, Changes, Claim, Measured, Order, Reply
+from tunesmith.storage.census import Census
+from tunesmith.storage.changing import KEPT_S, Changer, Work
+from tunesmith.storage.engine import Database, Now
+from tunesmith.storage.sql_census import take_census
+from tunesmith.storage.sql_files import SqlFiles
+from tunesmith.storage.sql_jobs import SqlJobs
+from tunesmith.storage.sql_tokens import SqlTokens
+from tunesmith.storage.tokens import ALL_PROJECTS
 
 __all__ = ["SqlStorage"]
 
-_QUEUED = (
-    select(trial)
-    .where(trial.c.study_id == bindparam("sid"), trial.c.state == TrialState.QUEUED)
-    .order_by(trial.c.number)
-    .limit(1)
-)
-_EXPIRED = (
-    select(trial)
-    .where(
-        trial.c.study_id == bindparam("sid"),
-        trial.c.state == TrialState.RUNNING,
-        trial.c.lease_until < bindparam("now"),
-    )
-    .order_by(trial.c.number)
-    .limit(1)
-)
-_CHANGED = (
-    select(trial)
-    .where(trial.c.study_id == bindparam("sid"), trial.c.revision > bindparam("since"))
-    .order_by(trial.c.number)
-)
-_MEASURED = select(measurement).where(
-    measurement.c.study_id == bindparam("sid"), measurement.c.revision > bindparam("since")
-)
-_ADD_TRIAL = insert(trial)
-_ADD_MEASUREMENT = insert(measurement)
+T = TypeVar("T")
 
 
 class SqlStorage:
-    """Keeps studies in a SQL database; see `Storage` for the verbs.
+    """Keeps studies in a SQL database; see `ServedStorage` for the verbs.
 
     Args:
-        url: As SQLAlchemy takes it; ``sqlite://`` is a database in memory.
+        url: As SQLAlchemy takes it; ``sqlite://`` is a database in memory. ``postgresql://`` and
+            ``mysql://`` need no driver's name.
         create: Whether to make a SQLite file that is not there.
-        clock: Gives the time in seconds since the epoch.
+        clock: Gives the time in seconds since the epoch; None for the database server's own clock, or
+            this machine's with SQLite.
+        project: Whose studies it sees.
     """
 
     def __init__(
-        self, url: str, *, create: bool = True, clock: Callable[[], float] = time.time
+        self,
+        url: str,
+        *,
+        create: bool = True,
+        clock: Callable[[], float] | None = None,
+        project: str = DEFAULT_PROJECT,
     ) -> None:
-        self._database = Database(url, create=create)
-        self._clock = clock
+        self.database = Database(url, create=create, clock=clock)
+        self.project = project
+        self.tokens = SqlTokens(self.database)
+        self._changer = Changer(self.database)
+
+    def in_project(self, project: str) -> "SqlStorage":
+        """Return this storage as another project sees it."""
+        if not project or project == ALL_PROJECTS:
+            msg = f"A project is named by up to 100 characters, not {project!r}."
+            raise ValueError(msg)
+        other = copy(self)
+        other.project = project
+        return other
 
     @property
     def url(self) -> str:
         """Where it is."""
-        return self._database.url
+        return self.database.url
 
     def __enter__(self) -> Self:
         return self
@@ -122,85 +93,91 @@ class SqlStorage:
 
     def close(self) -> None:
         """Close all connections."""
-        self._database.close()
+        self.database.close()
+
+    # For servers
+
+    @contextmanager
+    def once(self, key: str, request: str = "") -> Iterator[Sequence[Trial]]:
+        """Let what this thread changes within happen once for ``key``."""
+        with answers.one_request(key, request):
+            yield answers.HandedOut.under(key, request, self.database.reading)
+
+    @property
+    def files(self) -> SqlFiles:
+        """The files of the project's trials."""
+        return SqlFiles(self.database, self.project)
+
+    @property
+    def jobs(self) -> SqlJobs:
+        """The project's jobs."""
+        return SqlJobs(self.database, self.project)
+
+    def census(self, project: str | None) -> Census:
+        """Return how many studies, trials and jobs a project has; all projects if None."""
+        return take_census(self.database, project)
+
+    @property
+    def fault_counts(self) -> Mapping[str, int]:
+        """How many faults of the database there were, by what came of them."""
+        return self.database.fault_counts
+
+    def revisions(self) -> Mapping[str, int]:
+        """Return the revisions of all studies by name."""
+        return self._read(reading.revisions)
+
+    def ping(self) -> None:
+        """Ask the database for a sign of life; raise `StorageError` if there is none at once."""
+        with self.database.read() as connection:
+            connection.execute(select(Now()))
+
+    def sweep(self) -> int:
+        """Forget the answers of `once` that nobody will ask for any more; return how many."""
+
+        def forget(connection: Connection) -> int:
+            now = self.database.now(connection.execute(select(Now())).scalar())
+            return answers.forget_before(connection, now - KEPT_S)
+
+        return self.database.writing(forget)
 
     # Studies
 
     def create_study(self, name: str, spec: StudySpec, *, command: str = "") -> StudyRecord:
         """Make an empty study; raise `ConflictError` if the name is taken."""
-        now = self._clock()
-        with self._database.write(durable=True) as connection:
-            if connection.execute(THE_STUDY, {"study_name": name}).first() is not None:
-                msg = f"There is a study {name!r} already."
-                raise ConflictError(msg)
-            connection.execute(
-                insert(study).values(
-                    name=name,
-                    spec=dump(spec.to_json()),
-                    state=StudyState.ACTIVE,
-                    reason="",
-                    max_trials=spec.max_trials,
-                    parallel_trials=spec.parallel_trials,
-                    size=0,
-                    revision=0,
-                    created=now,
-                    used=now,
-                    command=command,
-                )
-            )
-        return StudyRecord(name, spec, created=now, used=now, command=command)
+        create = studies.Creation(self.project, name, spec, command, self.database.now)
+        return self._changer.make("create_study", create)
+
+    def import_study(self, name: str, whole: Changes) -> None:
+        """Make a study of what `changes` since -1, with curves, gave of another."""
+        self._changer.make("import_study", studies.Import(self.project, name, whole))
 
     def study(self, name: str) -> StudyRecord:
         """Return one study's record."""
-        with self._database.read() as connection:
-            return record_from_row(self._study_row(connection, name))
+        return self._read(reading.record, name)
 
     def study_names(self) -> Sequence[str]:
         """Return the names of all studies, the last used first."""
-        with self._database.read() as connection:
-            return connection.scalars(
-                select(study.c.name).order_by(study.c.used.desc(), study.c.id.desc())
-            ).all()
+        return self._read(reading.names)
 
     def summary(self, name: str) -> StudySummary:
         """Return one study with what its trials add up to."""
-        with self._database.read() as connection:
-            row = self._study_row(connection, name)
-            counts = connection.execute(
-                select(trial.c.state, func.count())
-                .where(trial.c.study_id == row.id)
-                .group_by(trial.c.state)
-            )
-            by_state = {TrialState(state): count for state, count in counts}
-            record = record_from_row(row)
-            best = connection.execute(in_order("best").limit(1), {"sid": row.id}).first()
-            front, feasibility = outcomes(connection, row.id, record.spec)
-            return StudySummary(
-                record,
-                by_state,
-                trial_from_row(best) if best is not None else None,
-                front,
-                feasibility,
-                choices(connection, row.id),
-            )
+        return self._read(reading.summary, name)
 
     def delete_study(self, name: str) -> None:
         """Delete a study, its trials and their measurements."""
-        with self._write(name, durable=True) as (connection, locked):
-            for table in (measurement, trial):
-                connection.execute(delete(table).where(table.c.study_id == locked.id))
-            connection.execute(delete(study).where(study.c.id == locked.id))
-        self._database.forget(name)
+        self._change(name, "delete_study", studies.delete_whole, durable=True)
+        self.database.forget(self._topic(name))
 
     def set_state(
         self, study: str, state: StudyState, reason: str = "", *, at: int | None = None
     ) -> None:
         """Set whether the study asks for more trials, and why."""
-        with self._write(study, durable=True) as (connection, locked):
-            if at is not None and locked.revision != at + 1:
-                msg = f"Study {study!r} has changed since revision {at}."
-                raise ConflictError(msg)
-            set_study(connection, locked, state=state, reason=storable(reason))
+        self._change(
+            study,
+            "set_state",
+            lambda _, s: studies.set_state(s, state, reason, at=at),
+            durable=True,
+        )
 
     def set_budget(
         self,
@@ -211,20 +188,18 @@ class SqlStorage:
         ending: Ending | None = None,
     ) -> None:
         """Change the budget of a living study; what is None stays as it is."""
-        wanted = {"max_trials": max_trials, "parallel_trials": parallel_trials}
-        with self._write(study, durable=True) as (connection, locked):
-            given: dict[str, Any] = {k: v for k, v in wanted.items() if v is not None}
-            spec = json.loads(locked.spec)
-            StudySpec.from_json(spec | given)  # raises where it makes no sense
-            if ending is not None:
-                given["spec"] = dump(spec | {"ending": asdict(ending)})
-            set_study(connection, locked, **given)
+        self._change(
+            study,
+            "set_budget",
+            lambda _, s: studies.set_budget(
+                s, max_trials=max_trials, parallel_trials=parallel_trials, ending=ending
+            ),
+            durable=True,
+        )
 
     def touch(self, study: str, command: str = "") -> None:
         """Note that the study is being run now, and by what command."""
-        given = {"command": command} if command else {}
-        with self._write(study) as (connection, locked):
-            set_study(connection, locked, used=self._clock(), **given)
+        self._change(study, "touch", lambda _, s: studies.touch(s, command))
 
     # A trial's life
 
@@ -237,80 +212,26 @@ class SqlStorage:
         claim: Claim | None = None,
     ) -> Sequence[Trial]:
         """Add trials ``after + 1, after + 2, …``: queued, or running for ``claim``."""
-        now = self._clock()
-        with self._write(study) as (connection, locked):
-            if locked.size != after:
-                msg = f"Study {study!r} has grown from {after} to {locked.size} trials since it was read."
-                raise ConflictError(msg)
-            refuse_more_than_budget(connection, locked, len(suggestions))
-            trials = [
-                Trial(
-                    number=number,
-                    values=suggestion.values,
-                    state=TrialState.QUEUED if claim is None else TrialState.RUNNING,
-                    attempt=0 if claim is None else 1,
-                    origin=suggestion.origin,
-                    explanation=suggestion.explanation,
-                    budget=suggestion.budget,
-                    parent=suggestion.parent,
-                    worker="" if claim is None else claim.worker,
-                    queued=now,
-                    started=None if claim is None else now,
-                    lease_until=None if claim is None else _lease_end(claim, now),
-                    revision=locked.revision,
-                )
-                for number, suggestion in enumerate(suggestions, start=after + 1)
-            ]
-            connection.execute(_ADD_TRIAL, [_new_row(locked.id, t) for t in trials])
-            set_study(connection, locked, size=after + len(trials))
-        return trials
+        return self._change(
+            study, "add_trials", lambda c, s: life.add(c, s, suggestions, after=after, claim=claim)
+        )
 
     def asking(self, study: str) -> AbstractContextManager[None]:
         """Let one at a time think about a study's next trials."""
-        return self._database.alone(study)
+        return self.database.alone(self._topic(study))
 
     def claim(self, study: str, claim: Claim) -> Trial | None:
         """Hand out the first queued trial, or one whose lease ran out; None if there is neither."""
-        now = self._clock()
-        with self._write(study) as (connection, locked):
-            row = connection.execute(_QUEUED, {"sid": locked.id}).first()
-            while row is None:
-                row = connection.execute(_EXPIRED, {"sid": locked.id, "now": now}).first()
-                if row is None:
-                    return None
-                if row.stop_requested:  # what a person wants stopped does not start again
-                    cancel(connection, locked, row, row.stop_requested, now)
-                    row = None
-                elif row.pause_requested:
-                    hold(connection, locked, row, row.pause_requested)
-                    row = None
-            return set_trial(
-                connection,
-                locked,
-                row,
-                state=TrialState.RUNNING,
-                attempt=row.attempt + 1,
-                worker=claim.worker,
-                lease_until=_lease_end(claim, now),
-                stop_requested="",
-                started=now,
-                reason="",
-            )
+        return self._change(study, "claim", lambda c, s: life.claim(c, s, claim))
 
     def renew(self, study: str, claim: Claim) -> None:
         """Begin anew the lease of every running trial that this worker holds."""
-        # No revision: that somebody still lives is no change that others would want to hear of.
-        with self._database.write() as connection:
-            sid = self._study_row(connection, study).id
-            connection.execute(
-                update(trial)
-                .where(
-                    trial.c.study_id == sid,
-                    trial.c.state == TrialState.RUNNING,
-                    trial.c.worker == claim.worker,
-                )
-                .values(lease_until=_lease_end(claim, self._clock()))
+        # No revision, and so no lock: that somebody still lives is no change that others want to hear of.
+        self.database.writing(
+            lambda c: life.renew(
+                c, reading.study_row(c, self.project, study), claim, self.database.now
             )
+        )
 
     def report(
         self,
@@ -324,30 +245,21 @@ class SqlStorage:
         claim: Claim | None = None,
     ) -> Reply:
         """Store measurements; return what a person wants of the trial."""
-        with self._write(study) as (connection, locked):
-            row = held(connection, locked, number, attempt)
-            if claim is not None:
-                until = _lease_end(claim, self._clock())
-                key = {"sid": locked.id, "n": number}
-                connection.execute(SET_TRIAL, {**key, "lease_until": until})
-            if superseded or of_attempt is not None:
-                set_trial(connection, locked, row)  # its curve is another
-            if superseded:
-                connection.execute(
-                    delete(measurement).where(
-                        measurement.c.study_id == locked.id,
-                        measurement.c.number == number,
-                        measurement.c.attempt == attempt,
-                        measurement.c.metric.in_(sorted(superseded)),
-                    )
-                )
-            by = attempt if of_attempt is None else of_attempt
-            known = known_points(connection, locked, number, by, measurements)
-            key = {"study_id": locked.id, "number": number, "attempt": by}
-            columns = key | {"revision": locked.revision}
-            if rows := measurement_rows(columns, measurements, known):
-                connection.execute(_ADD_MEASUREMENT, rows)
-            return Reply(locked.revision, row.stop_requested, row.pause_requested or "")
+        return self._change(
+            study,
+            "report",
+            lambda c, s: life.report(
+                c,
+                s,
+                number,
+                attempt,
+                measurements,
+                superseded=superseded,
+                of_attempt=of_attempt,
+                claim=claim,
+            ),
+            number=number,
+        )
 
     def finish(
         self,
@@ -361,27 +273,15 @@ class SqlStorage:
         reason: str = "",
     ) -> Trial:
         """Move a running or paused trial to a final state; a second delivery changes nothing."""
-        if state not in FINAL:
-            msg = f"A trial does not end as {state}, but as one of {', '.join(sorted(FINAL))}."
-            raise StateError(msg)
-        with self._write(study, durable=True) as (connection, locked):
-            row = self._trial_row(connection, locked.id, study, number)
-            if row.attempt == attempt and row.state == state:
-                return trial_from_row(row)
-            if row.attempt != attempt or row.state != TrialState.PAUSED:
-                check_held(row, attempt)
-            return set_trial(
-                connection,
-                locked,
-                row,
-                state=state,
-                metrics=dump(dict(metrics)),
-                step=step,
-                **rank_columns(state, metrics, spec_from_text(locked.spec)),
-                reason=storable(reason),
-                lease_until=None,
-                finished=self._clock(),
-            )
+        return self._change(
+            study,
+            "finish",
+            lambda c, s: life.finish(
+                c, s, number, attempt, state, metrics=metrics, step=step, reason=reason
+            ),
+            number=number,
+            durable=True,
+        )
 
     def pause(
         self,
@@ -394,150 +294,86 @@ class SqlStorage:
         step: int | None = None,
     ) -> Trial:
         """Pause a running trial with what it measured so far; a second delivery changes nothing."""
-        with self._write(study, durable=True) as (connection, locked):
-            row = self._trial_row(connection, locked.id, study, number)
-            if row.attempt == attempt and row.state == TrialState.PAUSED:
-                return trial_from_row(row)
-            check_held(row, attempt)
-            if row.stop_requested:
-                reason = row.stop_requested
-            paused = set_trial(
-                connection,
-                locked,
-                row,
-                state=TrialState.PAUSED,
-                metrics=dump(dict(metrics)),
-                step=step,
-                reason=storable(reason),
-                lease_until=None,
-            )
-            if not row.stop_requested:
-                return paused
-            row = self._trial_row(connection, locked.id, study, number)
-            return cancel(connection, locked, row, reason, self._clock())
+        return self._change(
+            study,
+            "pause",
+            lambda c, s: life.pause(c, s, number, attempt, reason, metrics=metrics, step=step),
+            number=number,
+            durable=True,
+        )
 
     def resume(
         self, study: str, number: int, reason: str = "", *, budget: int | None = None
     ) -> Trial:
         """Put a paused trial back in the queue, whoever paused it; with ``budget`` it trains so far."""
-        with self._write(study, durable=True) as (connection, locked):
-            row = self._trial_row(connection, locked.id, study, number)
-            if row.state != TrialState.PAUSED:
-                msg = f"Trial {number} is {row.state}, not paused."
-                raise StateError(msg)
-            return set_trial(
-                connection,
-                locked,
-                row,
-                **_BACK_IN_QUEUE,
-                reason=storable(reason),
-                budget=row.budget if budget is None else budget,
-                metrics="{}",
-                step=None,
-            )
+        return self._change(
+            study,
+            "resume",
+            lambda c, s: life.resume(c, s, number, reason, budget=budget),
+            number=number,
+            durable=True,
+        )
 
     def extend(self, study: str, number: int, attempt: int, budget: int) -> Trial:
         """Let a running trial train further."""
-        with self._write(study) as (connection, locked):
-            row = held(connection, locked, number, attempt)
-            return set_trial(connection, locked, row, budget=budget)
+        return self._change(
+            study, "extend", lambda c, s: life.extend(c, s, number, attempt, budget), number=number
+        )
 
     def requeue(
         self, study: str, number: int, attempt: int, reason: str, *, fault: bool = False
     ) -> None:
         """Put a running trial back in the queue; ``fault`` counts it against the allowed retries."""
-        with self._write(study, durable=True) as (connection, locked):
-            row = held(connection, locked, number, attempt)
-            if row.stop_requested:  # what a person wants stopped does not start again
-                cancel(connection, locked, row, row.stop_requested, self._clock())
-                return
-            if row.pause_requested:
-                hold(connection, locked, row, row.pause_requested)
-                return
-            faults = row.faults + 1 if fault else row.faults
-            reason = storable(reason)
-            set_trial(connection, locked, row, **_BACK_IN_QUEUE, reason=reason, faults=faults)
+        self._change(
+            study,
+            "requeue",
+            lambda c, s: life.requeue(c, s, number, attempt, reason, fault=fault),
+            number=number,
+            durable=True,
+        )
 
     def retry(self, study: str, number: int) -> None:
         """Put an ended trial back in the queue; raise `StateError` if its state does not allow it."""
-        with self._write(study, durable=True) as (connection, locked):
-            row = self._trial_row(connection, locked.id, study, number)
-            if row.state == TrialState.RUNNING:
-                msg = f"Trial {number} is running. Stop it first, or wait for its end."
-                raise StateError(msg)
-            if row.state not in FINAL:
-                msg = f"Trial {number} is {row.state}: it has not ended yet."
-                raise StateError(msg)
-            if row.state == TrialState.COMPLETED:
-                msg = f"Trial {number} is completed. To run its values once more: enqueue them with repeat."
-                raise StateError(msg)
-            if row.state == TrialState.CANCELLED:  # it was not counted, and will be again
-                refuse_more_than_budget(connection, locked, 1)
-            set_trial(
-                connection,
-                locked,
-                row,
-                **_BACK_IN_QUEUE,
-                reason=f"asked for again after it was {row.state}",
-                faults=0,
-                metrics="{}",
-                step=None,
-                loss=None,
-                violation=None,
-                finished=None,
-            )
+        self._change(
+            study, "retry", lambda c, s: life.retry(c, s, number), number=number, durable=True
+        )
 
     def request_stop(self, study: str, number: int, reason: str) -> Trial:
         """Cancel a trial that does not run; ask the worker of one that runs to stop it."""
-        with self._write(study, durable=True) as (connection, locked):
-            row = self._trial_row(connection, locked.id, study, number)
-            if row.state == TrialState.RUNNING:
-                return set_trial(connection, locked, row, stop_requested=storable(reason))
-            if row.state == TrialState.CANCELLED:
-                return trial_from_row(row)
-            return cancel(connection, locked, row, reason, self._clock())
+        return self._change(
+            study,
+            "request_stop",
+            lambda c, s: life.request_stop(c, s, number, reason),
+            number=number,
+            durable=True,
+        )
 
     def request_pause(self, study: str, number: int, reason: str) -> Trial:
         """Hold a trial that does not run; ask the worker of one that runs to pause it."""
-        with self._write(study, durable=True) as (connection, locked):
-            row = self._trial_row(connection, locked.id, study, number)
-            if row.state in FINAL:
-                msg = (
-                    f"Trial {number} is {row.state}; only a trial that has not ended can be paused."
-                )
-                raise StateError(msg)
-            if row.state == TrialState.RUNNING:
-                return set_trial(connection, locked, row, pause_requested=storable(reason))
-            return hold(connection, locked, row, reason)
+        return self._change(
+            study,
+            "request_pause",
+            lambda c, s: life.request_pause(c, s, number, reason),
+            number=number,
+            durable=True,
+        )
 
     # Reading
 
     def changes(self, study: str, since: int, *, curves: bool = False) -> Changes:
         """Return the record, and the trials changed after revision ``since`` in number order."""
-        with self._database.read() as connection:
-            row = self._study_row(connection, study)
-            record = record_from_row(row)
-            if record.revision <= since:
-                return Changes(record, ())
-            key = {"sid": row.id, "since": since}
-            trials = [trial_from_row(r) for r in connection.execute(_CHANGED, key)]
-            new = measured_from_rows(connection.execute(_MEASURED, key)) if curves else ()
-            return Changes(record, trials, new)
+        found, by_database = self._read(reading.changes, study, since, curves=curves)
+        return replace(found, now=self.database.now(by_database))
 
     def trial(self, study: str, number: int) -> Trial:
         """Return one trial."""
-        with self._database.read() as connection:
-            sid = self._study_row(connection, study).id
-            return trial_from_row(self._trial_row(connection, sid, study, number))
+        return self._read(reading.one_trial, study, number)
 
     def trials(
         self, study: str, *, order: Order = "number", limit: int | None = None
     ) -> Sequence[Trial]:
         """Return trials by number, newest first, or best first (only those that count)."""
-        with self._database.read() as connection:
-            sid = self._study_row(connection, study).id
-            rows = connection.execute(in_order(order).limit(limit), {"sid": sid})
-            return [trial_from_row(row) for row in rows]
+        return self._read(reading.trials, study, order, limit)
 
     def measurements(
         self, study: str, number: int, *, attempt: int | None = None
@@ -548,67 +384,22 @@ class SqlStorage:
 
     def measured(self, study: str, number: int) -> Sequence[Measured]:
         """Return what all attempts of a trial measured, in the order in which it was stored."""
-        with self._database.read() as connection:
-            sid = self._study_row(connection, study).id
-            self._trial_row(connection, sid, study, number)
-            wanted = select(measurement).where(
-                measurement.c.study_id == sid, measurement.c.number == number
-            )
-            return measured_from_rows(connection.execute(wanted))
+        return self._read(reading.measured, study, number)
 
-    def _write(self, name: str, *, durable: bool = False) -> "StudyWrite":
-        return StudyWrite(self._database.write(durable=durable), name)
+    def _change(
+        self,
+        study: str,
+        verb: str,
+        work: Work[T],
+        *,
+        number: int | None = None,
+        durable: bool = False,
+    ) -> T:
+        of = (self.project, study)
+        return self._changer.change(of, verb, work, number=number, durable=durable)
 
-    def _study_row(self, connection: Connection, name: str) -> Row[Any]:
-        row = connection.execute(THE_STUDY, {"study_name": name}).first()
-        if row is None:
-            raise no_study(name)
-        return row
+    def _read(self, read: Callable[..., T], *of: object, **how: object) -> T:
+        return self.database.reading(lambda c: read(c, self.project, *of, **how))
 
-    def _trial_row(self, connection: Connection, sid: int, name: str, number: int) -> Row[Any]:
-        row = connection.execute(THE_TRIAL, {"sid": sid, "n": number}).first()
-        if row is None:
-            msg = f"Study {name!r} has no trial {number}."
-            raise NotFoundError(msg)
-        return row
-
-
-_BACK_IN_QUEUE: Mapping[str, object] = {
-    "state": TrialState.QUEUED,
-    "worker": "",
-    "lease_until": None,
-    "stop_requested": "",
-    "pause_requested": "",
-}
-
-
-def _lease_end(claim: Claim, now: float) -> float | None:
-    return None if claim.lease_s is None else now + claim.lease_s
-
-
-def _new_row(sid: int, t: Trial) -> dict[str, object]:
-    return {
-        "study_id": sid,
-        "number": t.number,
-        "params": dump(dict(t.values)),
-        "origin": t.origin,
-        "state": t.state,
-        "attempt": t.attempt,
-        "faults": 0,
-        "worker": t.worker,
-        "lease_until": t.lease_until,
-        "stop_requested": "",
-        "metrics": "{}",
-        "step": None,
-        "loss": None,
-        "reason": "",
-        "queued": t.queued,
-        "started": t.started,
-        "finished": None,
-        "revision": t.revision,
-        "violation": None,
-        "budget": t.budget,
-        "parent": t.parent,
-        "pause_requested": "",
-        **explanation_columns(t.explanation),
-    }
+    def _topic(self, study: str) -> str:
+        return study if self.project == DEFAULT_PROJECT else f"{self.project}/{study}"

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from tunesmith.errors import ConflictError, LeaseLostError, StateError
+from tunesmith.errors import ConflictError, LeaseLostError, NotFoundError, StateError
 from tunesmith.model import (
     Earlier,
     History,
@@ -51,6 +51,7 @@ class Live:
         self.lock = threading.RLock()
         self.exhausted = False  # once true it stays so: points are never given back
         self._revision = -1
+        self._now, self._now_at = 0.0, 0.0
         self._choices = Choices()
 
     @property
@@ -63,14 +64,23 @@ class Live:
         """What the study is, with the budget in force."""
         return self.record.spec
 
+    @property
+    def now(self) -> float:
+        """The time by the storage's clock, which the times of trials go by; this machine's may differ."""
+        return self._now + (time.monotonic() - self._now_at)
+
     def refresh(self) -> Sequence[Trial]:
         """Read what changed since the last time; return the trials that did."""
         with self.lock:
             reads = self.advisor.reads_curves
             changes = self.storage.changes(self.name, self._revision, curves=reads)
+            if changes.record.created != self.record.created:
+                msg = f"Study {self.name!r} was deleted, and another of that name was made. Open it anew."
+                raise NotFoundError(msg)
             is_news = self._revision >= 0  # what the study did before it was opened is none
             self.record = changes.record
             self._revision = changes.record.revision
+            self._now, self._now_at = changes.now, time.monotonic()
             self.history.update(changes.trials, self.record.spec)
             if reads:
                 take_in(changes, self.history, self.storage)
@@ -134,7 +144,7 @@ class Live:
 
     def nothing_new(self) -> str:
         """Return why the study has no new points to try; ``""`` while it may have some."""
-        if enough := end_reason(self.history, time.time()):
+        if enough := end_reason(self.history, self.now):
             return enough
         if not self.exhausted:
             limit = self.advisor.limit(self.spec)
@@ -160,7 +170,7 @@ class Live:
             rest = resting(self.history)
             if len(rest) < len(self.history.open):
                 return  # some run or wait, or a person holds them
-            if rest and not end_reason(self.history, time.time()):
+            if rest and not end_reason(self.history, self.now):
                 return  # the schedule says what becomes of them
             try:
                 for trial in rest:

@@ -2,7 +2,6 @@
 
 import math
 import secrets
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from types import TracebackType
@@ -225,8 +224,9 @@ class Study:
         self.storage = storage
         self._live = Live(record, storage, read_earlier(record, storage, earlier_in))
         self._claim = Claim(worker or own_name(), lease_s)
-        self._asking = Asking(self._live, self._claim)
-        self._stopping: dict[int, tuple[int, str]] = {}  # whom a rule told to stop: attempt, why
+        self._asking = Asking(self._live)
+        # What rules said last of each trial that runs: its attempt, and why it is to stop if it is.
+        self._said: dict[int, tuple[int, str]] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -276,6 +276,30 @@ class Study:
         return self._live.advisor.reads_curves
 
     @property
+    def limit(self) -> int | None:
+        """How many trials it may have: as many as it says, or as its schedule or its space need; None for no bound."""
+        bounds = (self._live.advisor.limit(self.spec), self.space.size)
+        return min((bound for bound in bounds if bound is not None), default=None)
+
+    @property
+    def ends_by_results(self) -> bool:
+        """Whether what trials measure may end the study before it has all its trials."""
+        ending = self.spec.ending
+        return any(
+            part is not None
+            for part in (ending.target, ending.no_improvement, ending.expected_gain)
+        )
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether it was found that there are no more points to try; once it is so, it stays so."""
+        return self._live.exhausted
+
+    @is_exhausted.setter
+    def is_exhausted(self, found: bool) -> None:
+        self._live.exhausted = found
+
+    @property
     def record(self) -> StudyRecord:
         """The study's state, budget and reason as last read; `refresh` reads anew."""
         return self._live.record
@@ -284,6 +308,11 @@ class Study:
     def history(self) -> History:
         """All trials as last read; `refresh` reads anew."""
         return self._live.history
+
+    @property
+    def now(self) -> float:
+        """The time by the storage's clock, which the times of trials go by; this machine's may differ."""
+        return self._live.now
 
     @property
     def trials(self) -> Trials:
@@ -375,17 +404,29 @@ class Study:
             StudyWaiting: there is nothing to run until running trials report or end.
             StudyEnded: there is nothing more to run; the message says why.
         """
-        wanted = 1 if count is None else count
+        taken = self.ask_for(self._claim, 1 if count is None else count)
+        return taken[0] if count is None else taken
+
+    def ask_for(self, claim: Claim, count: int) -> list[Trial]:
+        """Ask on behalf of another worker; see `ask`."""
         taken: list[Trial] = []
         try:
-            while len(taken) < wanted:
-                taken.extend(self._asking.take(wanted - len(taken)))
+            while len(taken) < count:
+                taken.extend(self._asking.take(claim, count - len(taken)))
         except TunesmithError:  # what was taken is handed out; the next call meets the fault again
             if not taken:
                 raise
         for trial in taken:
             self._live.tell_observers(trial)
-        return taken[0] if count is None else taken
+        return taken
+
+    def fill(self, count: int) -> None:
+        """Have up to ``count`` trials wait in the queue, for whoever claims them; fewer if others were faster.
+
+        Raises:
+            StudyEnded: none waits, and there is nothing more for now.
+        """
+        self._asking.fill(count)
 
     def report(self, trial: Trial | int, step: int, /, **metrics: float) -> Verdict:
         """Store what a running trial measured at ``step``.
@@ -407,10 +448,15 @@ class Study:
         superseded: frozenset[str] = frozenset(),
         *,
         of_attempt: int | None = None,
+        claim: Claim | None = None,
     ) -> Verdict:
-        """Store measurements at once; see `report` and `Storage.report`."""
+        """Store measurements at once; see `report` and `Storage.report`.
+
+        The lease begins anew for ``claim``, or for this object's own.
+        """
         held = self._held(trial)
-        claim = None if self._claim.lease_s is None else self._claim
+        if claim is None and self._claim.lease_s is not None:
+            claim = self._claim
         reply = self.storage.report(
             self.name,
             held.number,
@@ -429,8 +475,11 @@ class Study:
         if not measurements or not self._live.advisor.reads_curves:
             return GO_ON
         verdict = self._judge(held, reply.revision)
-        if verdict and not verdict.pause:
-            self._stopping[held.number] = (held.attempt, verdict.reason)
+        stops = bool(verdict) and not verdict.pause
+        self._said[held.number] = (held.attempt, verdict.reason if stops else "")
+        if verdict.budget is not None:
+            self.storage.extend(self.name, held.number, held.attempt, verdict.budget)
+            self.refresh()
         return verdict
 
     def overrun(self) -> str:
@@ -440,7 +489,7 @@ class Study:
             return ""
         with self._live.lock:
             self.refresh()
-            return end_reason(self._live.history, time.time(), hard=True)
+            return end_reason(self._live.history, self._live.now, hard=True)
 
     def _judge(self, held: Trial, revision: int) -> Verdict:
         """Return the verdict on a trial by what was known when its report was stored."""
@@ -450,11 +499,22 @@ class Study:
             now = past.trials[held.number - 1]
             if now.attempt != held.attempt or now.state is not TrialState.RUNNING:
                 return GO_ON
-            verdict = self._live.advisor.verdict(now, past)
-            if verdict.budget is not None:
-                self.storage.extend(self.name, held.number, held.attempt, verdict.budget)
-                self.refresh()
-            return verdict
+            return self._live.advisor.verdict(now, past)
+
+    def _why_stopped(self, trial: Trial | int) -> str:
+        """Return why a rule told a trial to stop; ``""`` if none did.
+
+        What another process said, before this one took over, is found out again from the history.
+        """
+        held = self._held(trial)
+        attempt, reason = self._said.pop(held.number, (0, ""))
+        if attempt == held.attempt or not self.judges_trials:
+            return reason if attempt == held.attempt else ""
+        with self._live.lock:
+            self.refresh()
+            revision = self._live.history.curve(held.number).revision
+            verdict = self._judge(held, revision) if revision else GO_ON
+        return verdict.reason if verdict and not verdict.pause else ""
 
     def tell(
         self,
@@ -494,16 +554,18 @@ class Study:
             return self.fail(trial, error)
         if infeasible is not None:
             return self.end(trial, TrialState.INFEASIBLE, infeasible)
-        checked = check_metrics(metrics)
-        attempt, reason = self._stopping.pop(_number(trial), (0, ""))
-        if not checked and attempt == self._held(trial).attempt:
+        return self.conclude(trial, check_metrics(metrics))
+
+    def conclude(self, trial: Trial | int, metrics: Mapping[str, float]) -> Trial:
+        """Say that a trial ended well, with these metrics or what was reported before; see `tell`."""
+        if not metrics and (reason := self._why_stopped(trial)):
             return self.stopped(trial, reason, by_rule=True)
         wanted = self.spec.objective.metric
-        if wanted not in checked and (checked or self._selected(self._held(trial)) is None):
-            given = ", ".join(checked) or "nothing"
+        if wanted not in metrics and (metrics or self._selected(self._held(trial)) is None):
+            given = ", ".join(metrics) or "nothing"
             msg = f"Trial {_number(trial)} was told without its metric {wanted!r}; given: {given}."
             raise MetricError(msg)
-        return self.complete(trial, checked)
+        return self.complete(trial, metrics)
 
     def complete(
         self, trial: Trial | int, metrics: Mapping[str, float] | None = None, *, missing: str = ""
@@ -580,7 +642,7 @@ class Study:
             reach = self._live.history.curve(held.number).reach
             whole = self.spec.max_steps
             assert now.budget is not None, "a budget is never taken back"
-            if reach != held.budget or reach == whole:
+            if reach != held.budget or (whole is not None and reach >= whole):
                 return None
             if now.budget == reach:
                 return self.pause_running(held, f"it has trained its {reach} steps")

@@ -195,6 +195,15 @@ class StorageContract:
             with pytest.raises(NotFoundError, match=ghost):
                 call()
 
+    @pytest.mark.parametrize("name", ["a\0b", "\udcff", "x" * 300, "s "])
+    def test_a_strange_name_is_that_of_no_study(self, storage: Storage, name: str) -> None:
+        _make(storage)
+
+        with pytest.raises(NotFoundError):
+            storage.study(name)
+        with pytest.raises(NotFoundError):
+            storage.claim(name, _ME)
+
     def test_a_trial_that_is_not_there_is_not_found_by_any_verb(self, storage: Storage) -> None:
         _make(storage)
         calls: list[Callable[[], object]] = [
@@ -555,6 +564,22 @@ class StorageContract:
         assert math.isnan(stored.metrics["a"])
         assert {**stored.metrics, "a": 0.0} == {**values, "a": 0.0}
 
+    def test_values_keep_their_last_digit(self, storage: Storage) -> None:
+        _running(storage)
+        values = [
+            0.1 + 0.2,
+            -1.2345678901234567e-300,
+            -2.2250738585072014e-308,
+            1.7976931348623157e308,
+            -1.1125369292536007e-308,
+            123456789.12345679,
+            -5e-324,
+        ]
+
+        storage.report("s", 1, 1, [Measurement(n, {"a": v}) for n, v in enumerate(values)])
+
+        assert [m.metrics["a"] for m in storage.measurements("s", 1)] == values
+
     def test_steps_may_be_large(self, storage: Storage) -> None:
         _running(storage)
 
@@ -820,6 +845,16 @@ class StorageContract:
             clock.now += 1
             step()
             follow()
+
+    def test_changes_tell_the_time_that_leases_go_by(self, storage: Storage, clock: Clock) -> None:
+        _make(storage)
+        clock.now += 5.5
+        first = storage.changes("s", -1)
+        clock.now += 1
+
+        nothing_new = storage.changes("s", first.record.revision)
+
+        assert (first.now, nothing_new.now) == (clock.now - 1, clock.now)
 
     def test_revisions_rise(self, storage: Storage) -> None:
         _make(storage)

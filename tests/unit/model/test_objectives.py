@@ -17,6 +17,7 @@ SPEC = StudySpec(Space({"lr": Double(0.0, 1.0)}), (Objective("loss", "minimize")
         ("latency_ms<=20", Constraint("latency_ms", 20.0)),
         (" val/recall >=  .9 ", Constraint("val/recall", 0.9, "at_least")),
         ("a<=-1e-3", Constraint("a", -0.001)),
+        ("Eval F1 >= 0.5", Constraint("Eval F1", 0.5, "at_least")),
     ],
 )
 def test_a_constraint_is_read_from_its_condition(text: str, constraint: Constraint) -> None:

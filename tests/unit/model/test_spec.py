@@ -51,12 +51,17 @@ def test_a_goal_is_one_of_two() -> None:
         Objective("loss", "min")  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("name", ["loss", "val/точность", "損失", "a-b.c_d", "x" * 200])
+@pytest.mark.parametrize(
+    "name", ["loss", "val/точность", "損失", "a-b.c_d", "x" * 200, "Taxi Model Accuracy"]
+)
 def test_a_metric_may_have_any_visible_name(name: str) -> None:
     check_metric_name(name)
 
 
-@pytest.mark.parametrize("name", ["", "a b", "a=b", "a\n", "\x00", "\ud800", "x" * 201, "a\u200b"])
+@pytest.mark.parametrize(
+    "name",
+    ["", " a", "a ", "a  b", "a\u2003b", "a=b", "a\n", "\x00", "\ud800", "x" * 201, "a\u200b"],
+)
 def test_a_metric_has_no_name_that_breaks_lines_or_texts(name: str) -> None:
     with pytest.raises(SpecError, match="metric's name can't be"):
         check_metric_name(name)

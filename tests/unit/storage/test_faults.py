@@ -123,8 +123,8 @@ def test_a_full_disk_loses_nothing_that_was_stored(path: Path) -> None:
         pages = connection.execute("PRAGMA page_count").fetchone()[0]
         connection.execute(f"PRAGMA max_page_count={pages + 1}")
 
-    storage._database._engine.dispose()
-    event.listen(storage._database._engine, "connect", stay_small)
+    storage.database._engine.dispose()
+    event.listen(storage.database._engine, "connect", stay_small)
     stored = 0
 
     def fill() -> None:
@@ -178,7 +178,7 @@ AS_NOBODY = """
 import os, sys
 from tunesmith.errors import StorageError
 from tunesmith.model import TrialState
-from tunesmith.storage import Claim, open_storage
+from tunesmith.storage import open_storage
 import tunesmith.storage.sql
 
 if os.geteuid() == 0:
@@ -187,7 +187,7 @@ if os.geteuid() == 0:
 try:
     storage = open_storage(sys.argv[1])
     print("read", len(storage.trials("s")))
-    storage.claim("s", Claim("nobody"))
+    storage.touch("s")
 except StorageError as error:
     print(error)
 """
@@ -239,7 +239,7 @@ def test_a_folder_one_may_not_enter_is_said_to_be_so(
 def test_who_waits_too_long_for_the_database_is_told_so(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tunesmith.storage.engine._BUSY_S", 0.05)
+    monkeypatch.setattr("tunesmith.storage.sqlite._BUSY_S", 0.05)
     hog = sqlite3.connect(path, isolation_level=None)
     hog.execute("BEGIN IMMEDIATE")
     storage = in_use(path)

@@ -193,7 +193,7 @@ def test_threads_share_a_storage(where: str, url: str) -> None:
 def test_who_is_suspended_while_asking_holds_nobody_up(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tunesmith.storage.engine._PATIENCE_S", 0.05)
+    monkeypatch.setattr("tunesmith.storage.sqlite._PATIENCE_S", 0.05)
     suspended, other = open_storage(url), open_storage(url)
     suspended.create_study("s", spec_of(LINE))
 

@@ -381,10 +381,10 @@ def test_a_study_ends_when_its_time_is_spent(monkeypatch: pytest.MonkeyPatch) ->
     study = make(ending=Ending(time_s=60.0))
     trial = study.ask()
     now = trial.queued
-    monkeypatch.setattr("tunesmith.study.study.time.time", lambda: now + 59.0)
+    monkeypatch.setattr("time.time", lambda: now + 59.0)
     assert not study.overrun()
 
-    monkeypatch.setattr("tunesmith.study.study.time.time", lambda: now + 61.0)
+    monkeypatch.setattr("time.time", lambda: now + 61.0)
 
     assert "its time of 1m00s is spent" in study.overrun()
     study.tell(trial, 0.5)
@@ -536,4 +536,22 @@ def test_a_copy_with_nothing_left_to_train_is_what_its_parent_was() -> None:
 
     assert copies
     assert not [t.reason for t in study.trials if t.state is TrialState.FAILED]
+    assert study.record.state is StudyState.FINISHED
+
+
+def test_a_trial_that_a_person_continues_past_the_whole_completes_and_so_does_the_study() -> None:
+    study = make(stopping="asha-promotion", max_steps=3, max_trials=1)
+    trial = study.ask()
+    for step in (1, 2, 3):
+        study.report(trial, step, loss=1.0)
+    study.tell(trial)
+    study.set_budget(max_trials=2)
+
+    study.continue_trial(trial, steps=5)
+    further = study.ask()
+    for step in (4, 5):
+        study.report(further, step, loss=0.5)
+    ended = study.tell(further)
+
+    assert ended.state is TrialState.COMPLETED
     assert study.record.state is StudyState.FINISHED

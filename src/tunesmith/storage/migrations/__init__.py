@@ -5,15 +5,17 @@ from pathlib import Path
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine
+from sqlalchemy import Connection
 
 from tunesmith.errors import StorageError
 
 __all__ = ["upgrade"]
 
 
-def upgrade(engine: Engine, found: str) -> None:
-    """Bring a database from version ``found`` to the newest, whole or not at all.
+def upgrade(connection: Connection, found: str) -> None:
+    """Bring a database from version ``found`` to the newest, in the transaction of ``connection``.
+
+    MySQL ends that with every step; there, an upgrade that broke off is taken up where it was.
 
     Raises:
         StorageError: the database was made by a newer Tunesmith than this one.
@@ -23,11 +25,9 @@ def upgrade(engine: Engine, found: str) -> None:
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
     if found not in known:
         msg = (
-            f"The storage {engine.url} has tables of version {found}, which this Tunesmith does not"
+            f"The storage {connection.engine.url} has tables of version {found}, which this Tunesmith does not"
             " know. It was made by a newer release: pip install --upgrade tunesmith"
         )
         raise StorageError(msg)
-    with engine.connect().execution_options(tunesmith_write="durable") as connection:
-        config.attributes["connection"] = connection
-        with connection.begin():
-            command.upgrade(config, "head")
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
