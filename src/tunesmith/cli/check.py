@@ -2,6 +2,7 @@
 
 import shlex
 import tempfile
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -9,10 +10,11 @@ import click
 
 from tunesmith.cli.app import Exit
 from tunesmith.cli.console import out, say, table
-from tunesmith.cli.options import stopping_options
+from tunesmith.cli.options import SplitCommand, stopping_options
 from tunesmith.cli.outlook import outlook_block
-from tunesmith.cli.plan import Overrides, check_program, read_plan
-from tunesmith.execution import CommandExecutor, command_line
+from tunesmith.cli.plan import Overrides, check_program, read_plan, source_folders
+from tunesmith.cli.site import JobSite, PoolPlan, SiteChoice, open_site, site_options
+from tunesmith.execution import CommandExecutor, Executor, command_line
 from tunesmith.model import Curve, Ending, Program, StudySpec, Trial, TrialState
 from tunesmith.reporting import (
     Outlook,
@@ -26,14 +28,14 @@ from tunesmith.reporting import (
 )
 from tunesmith.specs import TuneFile
 from tunesmith.stopping import make_schedule
-from tunesmith.storage import open_storage
+from tunesmith.storage import default_url, files_root, open_storage
 from tunesmith.study import Study
 from tunesmith.tuner import LEASE_S, Tuner
 
 __all__ = ["check_command"]
 
 
-@click.command("check")
+@click.command("check", cls=SplitCommand)
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--smoke", is_flag=True, help="Run one trial, and see that its metric arrives.")
 @click.option(
@@ -45,33 +47,67 @@ __all__ = ["check_command"]
     help="How many of the first points to show.",
 )
 @stopping_options
+@site_options
 @click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
+@click.pass_context
 def check_command(
-    *, file: Path, smoke: bool, samples: int, as_json: bool, **options: object
+    ctx: click.Context,
+    /,
+    *,
+    file: Path,
+    smoke: bool,
+    samples: int,
+    images: tuple[str, ...],
+    buckets: Path | None,
+    engine: str,
+    gs: bool,
+    as_json: bool,
+    **options: object,
 ) -> int:
-    """Find faults in FILE and show what would run; nothing is kept."""
-    plan = read_plan(file, Overrides(**options))  # type: ignore[arg-type]
+    """Find faults in FILE and show what would run; nothing is kept.
+
+    A command behind -- runs in place of the file's, as in `tunesmith run`.
+    """
+    wanted = Overrides(**options, program=ctx.meta.get("program", ()))  # type: ignore[arg-type]
+    plan = read_plan(file, wanted, tell=say)
     program = check_program(plan)
+    folder = Path(ctx.with_resource(tempfile.TemporaryDirectory(prefix="tunesmith-check-")))
+    site: JobSite | None = None
+    if plan.job is not None:
+        site = ctx.with_resource(
+            open_site(
+                plan.job,
+                program,
+                SiteChoice(images, buckets, engine, gs),
+                root=files_root(default_url()),
+                environments=folder / "environments",
+                folders=source_folders(file, wanted),
+            )
+        )
     earlier_in = open_storage(create=False) if plan.spec.warm_start else None
     with Study.from_spec(plan.spec, name=plan.name, earlier_in=earlier_in) as study:
         first = study.ask(samples)
-    command = shlex.join(
-        command_line(
-            program, first[0], plan.spec.space, Path(".tunesmith") / "trials" / plan.name / "1"
-        )
-    )
-    if as_json:
-        out(json_text(_document(plan, first, command)))
+    place = Path(".tunesmith") / "trials" / plan.name / "1"
+    if site is None:
+        command = shlex.join(command_line(program, first[0], plan.spec.space, place))
+        pools: list[PoolPlan] = []
     else:
-        _print_plan(plan, first, command)
+        pools = site.pools(first[0], plan.spec, place)
+        command = pools[0].runs
+    if as_json:
+        out(json_text(_document(plan, first, command, pools)))
+    else:
+        _print_plan(plan, first, command, pools)
     if not smoke:
         if not as_json:
             say("no faults; `--smoke` runs one trial")
         return Exit.DONE
-    return _smoke(plan, program)
+    return _smoke(plan, program, site, folder)
 
 
-def _print_plan(plan: TuneFile, first: list[Trial], command: str) -> None:
+def _print_plan(
+    plan: TuneFile, first: list[Trial], command: str, pools: Sequence[PoolPlan]
+) -> None:
     spec = plan.spec
     size = "infinitely many" if spec.space.size is None else f"{spec.space.size:,}"
     outlook = Outlook.of(spec)
@@ -90,13 +126,21 @@ def _print_plan(plan: TuneFile, first: list[Trial], command: str) -> None:
     for name in spec.space:
         out(f"  {name}: {spec.space.describe(name)}")
     out(f"command of trial 1: {command}")
+    if len(pools) > 1:
+        out(f"each trial is {sum(pool.replicas for pool in pools)} processes; beside that one:")
+        for pool in pools[1:]:
+            same = pool.runs == command
+            out(f"  {pool.replicas} {pool.role}: {'the same' if same else pool.runs}")
     out("first points:")
     rows = [[str(t.number), *(number(t.values.get(n, "")) for n in spec.space)] for t in first]
     out(table([["#", *spec.space], *rows]))
 
 
-def _document(plan: TuneFile, first: list[Trial], command: str) -> dict[str, object]:
+def _document(
+    plan: TuneFile, first: list[Trial], command: str, pools: Sequence[PoolPlan]
+) -> dict[str, object]:
     spec = plan.spec
+    of_job = {"pools": [asdict(pool) for pool in pools]} if pools else {}
     return {
         "schema": "tunesmith.plan/1",
         "study": plan.name,
@@ -112,25 +156,30 @@ def _document(plan: TuneFile, first: list[Trial], command: str) -> dict[str, obj
         "points": spec.space.size,
         "parameters": spec.space.to_json(),
         "command": command,
+        **of_job,
         "samples": [dict(t.values) for t in first],
     }
 
 
-def _smoke(plan: TuneFile, program: Program) -> int:
+def _smoke(plan: TuneFile, program: Program, site: JobSite | None, folder: Path) -> int:
     """Run one trial in a folder that is deleted afterwards, and say how it went."""
     say("running one trial ...")
     spec = _one_trial(plan.spec)
-    with tempfile.TemporaryDirectory(prefix="tunesmith-smoke-") as folder:
-        storage = open_storage("sqlite://")
-        study = Study.from_spec(spec, name=plan.name, storage=storage, lease_s=LEASE_S)
-        executor = CommandExecutor(
-            program, study=plan.name, spec=spec, root=Path(folder), worker=study.worker
+    storage = open_storage("sqlite://")
+    study = Study.from_spec(spec, name=plan.name, storage=storage, lease_s=LEASE_S)
+    if site is not None:
+        executor: Executor = site.writing_to(folder / "output").executor(
+            study=plan.name, spec=spec, root=folder, worker=study.worker
         )
-        Tuner(study, executor, retries=0, reading=program.reading).work()
-        trial = study.trials[0]
-        curve = Curve((trial.attempt, m) for m in study.measurements(trial))
-        errors = Path(folder) / "trials" / plan.name / "1" / "stderr"
-        tail = errors.read_text(errors="replace").splitlines()[-12:] if errors.exists() else []
+    else:
+        executor = CommandExecutor(
+            program, study=plan.name, spec=spec, root=folder, worker=study.worker
+        )
+    Tuner(study, executor, retries=0, reading=program.reading).work()
+    trial = study.trials[0]
+    curve = Curve((trial.attempt, m) for m in study.measurements(trial))
+    errors = folder / "trials" / plan.name / "1" / "stderr"
+    tail = errors.read_text(errors="replace").splitlines()[-12:] if errors.exists() else []
     if trial.state is not TrialState.COMPLETED:
         for line in tail:
             say(f"  | {line}")

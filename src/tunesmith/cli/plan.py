@@ -1,10 +1,8 @@
 """What ``run``, ``check`` and ``plan`` are asked to do: a file, a command line, or both together."""
 
-import re
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TypeVar
 
@@ -12,6 +10,8 @@ import click
 
 from tunesmith.errors import Problem, SpecError
 from tunesmith.execution import Slots
+from tunesmith.execution.scripts import missing_script
+from tunesmith.execution.shares import Shares
 from tunesmith.metrics import check_pattern
 from tunesmith.model import (
     Algorithm,
@@ -38,14 +38,11 @@ from tunesmith.specs import (
     parse_stopping,
     read_study,
 )
+from tunesmith.specs.google import check_runs, read_google, tune_file
+from tunesmith.storage import open_storage
 from tunesmith.study import refuse_endless
 
-__all__ = ["Overrides", "check_program", "read_plan"]
-
-_INTERPRETER = re.compile(r"(?:python|pypy|bash|sh|zsh|Rscript|julia|perl|node)[0-9.]*")
-_SCRIPTS = (".py", ".sh", ".R", ".jl", ".pl", ".js")
-_WITHOUT_SCRIPT = ("-m", "-c", "-e", "-")  # what these options name is run instead
-_WITH_VALUE = ("-W", "-X")
+__all__ = ["Overrides", "check_program", "earlier_in", "read_plan", "source_folders"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +76,21 @@ class Overrides:
     expected_gain: float | None = None
 
 
-def read_plan(file: Path | None, wanted: Overrides) -> TuneFile:
-    """Return the study and program that a file and options describe together."""
+def read_plan(
+    file: Path | None,
+    wanted: Overrides,
+    *,
+    storage: str | None = None,
+    tell: Callable[[str], None] = lambda _: None,
+) -> TuneFile:
+    """Return the study and program that a file and options describe together.
+
+    Args:
+        file: A native file, or one of Google's; None for options alone.
+        wanted: The options.
+        storage: Where an earlier study is, with which a file goes on; None for the usual place.
+        tell: Is told what a file says and Tunesmith does not keep.
+    """
     if file is None and not wanted.parameters:
         raise click.UsageError("Name a FILE, or give parameters with -p and a program behind --.")
     if file is not None and wanted.parameters:
@@ -90,7 +100,7 @@ def read_plan(file: Path | None, wanted: Overrides) -> TuneFile:
             f"{file} is a program. Write a file for it: tunesmith init {file}; or tune it from here:"
             f" tunesmith run -p ... -m ... -- python {file}"
         )
-    plan = read_study(file) if file is not None else _inline(wanted)
+    plan = _inline(wanted) if file is None else _read_file(file, wanted, storage, tell)
     changes = {
         "max_trials": wanted.max_trials,
         "parallel_trials": wanted.parallel_trials,
@@ -117,12 +127,43 @@ def read_plan(file: Path | None, wanted: Overrides) -> TuneFile:
     )
 
 
+def earlier_in(storage: str | None) -> Callable[[str], StudySpec]:
+    """Return what finds an earlier study by its name; raises `NotFoundError` where there is none."""
+    return lambda name: open_storage(storage, create=False).study(name).spec
+
+
+def source_folders(file: Path, wanted: Overrides) -> tuple[Path, ...]:
+    """Return where what a job's file names is looked for: beside it, and in the working directory.
+
+    What stands behind ``--`` belongs to the working directory first.
+    """
+    found = (file.absolute().parent, Path.cwd())
+    return found[::-1] if wanted.program else found
+
+
 def check_program(plan: TuneFile) -> Program:
-    """Return the plan's program; raise `SpecError` if there is none or it can't be found."""
+    """Return the plan's program; raise `SpecError` if there is none or it can't be found.
+
+    What a job runs may be on another machine; `open_site` looks for it.
+    """
     program = plan.program
     if program is None:
         message = "There is no command. Add `command: python train.py` to the file, or `-- python train.py`."
         raise SpecError([Problem("E121", message)])
+    if plan.job is None:
+        _check_command(program)
+    else:
+        check_runs(plan.job)
+    make_searcher(plan.spec.algorithm).check(plan.spec)
+    refuse_endless(plan.spec)
+    if plan.job is None:
+        Slots(program.resources)  # raises if a trial needs more than this machine has
+    else:
+        Shares(plan.job, program.resources)  # likewise
+    return program
+
+
+def _check_command(program: Program) -> None:
     word = program.command[0]
     where = Path(program.directory)
     if not where.is_dir():
@@ -131,35 +172,19 @@ def check_program(plan: TuneFile) -> Program:
     if found is None:
         message = f"The command {word!r} can't be found or may not be executed."
         raise SpecError([Problem("E121", message)])
-    _check_script(program.command, where)
-    make_searcher(plan.spec.algorithm).check(plan.spec)
-    refuse_endless(plan.spec)
-    Slots(program.resources)  # raises if a trial needs more than this machine has
-    return program
+    if (missing := missing_script(program.command, where)) is not None:
+        raise SpecError([missing])
 
 
-def _check_script(command: Sequence[str], where: Path) -> None:
-    """Raise `SpecError` if the command calls an interpreter for a script that is not there."""
-    if not _INTERPRETER.fullmatch(Path(command[0]).name):
-        return
-    words = iter(command[1:])
-    for word in words:
-        if word in _WITHOUT_SCRIPT:
-            return
-        if word in _WITH_VALUE:
-            next(words, None)
-        elif not word.startswith("-"):
-            break
-    else:
-        return
-    suffix = Path(word).suffix
-    if suffix not in _SCRIPTS or "{" in word or (where / word).exists():
-        return
-    others = [path.name for path in (where / word).parent.glob(f"*{suffix}")]
-    message = f"The command's script {word!r} does not exist in {where}."
-    near = get_close_matches(Path(word).name, others, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else ""
-    raise SpecError([Problem("E121", message, hint=hint)])
+def _read_file(
+    file: Path, wanted: Overrides, storage: str | None, tell: Callable[[str], None]
+) -> TuneFile:
+    found = read_google(file)
+    if found is None:
+        return read_study(file)
+    for lost in found.lost:
+        tell(str(lost))
+    return tune_file(found, file, earlier_in(storage), wanted.program)
 
 
 def _inline(wanted: Overrides) -> TuneFile:

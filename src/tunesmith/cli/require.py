@@ -12,7 +12,9 @@ from tunesmith.model import StudySummary, is_feasible
 
 __all__ = ["Requirement"]
 
-_FORM = re.compile(r"\s*(?P<metric>[^<>=\s]+)\s*(?P<sign>>=|<=|>|<)\s*(?P<bound>\S+)\s*")
+_FORM = re.compile(
+    r"\s*(?P<metric>[^<>=\s](?:[^<>=]*[^<>=\s])?)\s*(?P<sign>>=|<=|>|<)\s*(?P<bound>\S+)\s*"
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,32 +18,21 @@ from tunesmith.cli.console import is_live, say
 from tunesmith.cli.display import LiveDisplay, PlainDisplay
 from tunesmith.cli.events import EventStream
 from tunesmith.cli.goals import goals_in_order
-from tunesmith.cli.options import stopping_options, storage_option
-from tunesmith.cli.plan import Overrides, check_program, read_plan
+from tunesmith.cli.options import SplitCommand, stopping_options, storage_option
+from tunesmith.cli.plan import Overrides, check_program, read_plan, source_folders
 from tunesmith.cli.require import Requirement
+from tunesmith.cli.site import JobSite, SiteChoice, open_site, site_options
 from tunesmith.errors import NotFoundError
-from tunesmith.execution import CommandExecutor
+from tunesmith.execution import CommandExecutor, mirrored
+from tunesmith.execution.job import JobExecutor
 from tunesmith.model import Program, StudySpec, StudyState
 from tunesmith.reporting import part_text, stopping_text
 from tunesmith.specs import TuneFile
-from tunesmith.storage import Storage, files_root, open_storage
+from tunesmith.storage import Storage, is_remote, make_files_root, open_storage
 from tunesmith.study import Study
 from tunesmith.tuner import LEASE_S, Haste, Tuner
 
 __all__ = ["run_command"]
-
-
-class SplitCommand(click.Command):
-    """A command whose arguments may end in ``-- PROGRAM ...``."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Keep what stands behind ``--`` aside, word for word, and the order of the options."""
-        if "--" in args:
-            cut = args.index("--")
-            args, ctx.meta["program"] = args[:cut], tuple(args[cut + 1 :])
-        _, _, order = self.make_parser(ctx).parse_args(list(args))
-        ctx.meta["order"] = [parameter.name for parameter in order]
-        return super().parse_args(ctx, args)
 
 
 @click.command("run", cls=SplitCommand, short_help="tune a program")
@@ -106,6 +95,7 @@ class SplitCommand(click.Command):
     help="An earlier study to learn from.",
 )
 @stopping_options
+@site_options
 @click.option("--seed", type=int, metavar="N", help="Seeds every random choice.")
 @click.option("--name", metavar="STUDY", help="The study's name.")
 @click.option("--new", is_flag=True, help="Begin a new study, even if one of that name exists.")
@@ -141,6 +131,10 @@ def run_command(
     as_json: bool,
     verbose: bool,
     quiet: int,
+    images: tuple[str, ...],
+    buckets: Path | None,
+    engine: str,
+    gs: bool,
     maximize: bool,  # noqa: ARG001 - read from the order of the options
     minimize: bool,  # noqa: ARG001
     **options: object,
@@ -153,24 +147,40 @@ def run_command(
 
     Each trial runs the program with --lr=... --units=... and reads the metric from what it prints
     (accuracy=0.93), from TensorBoard events, cloudml-hypertune or tunesmith.report(). The same
-    command goes on where the last one ended. Ctrl-C lets running trials finish; twice stops them.
+    command goes on where the last one ended. FILE may also describe a job of Cloud ML Engine or Vertex AI;
+    a command behind -- runs in place of its own. Ctrl-C lets running trials finish; twice stops them.
     """
     goals = goals_in_order(ctx.meta["order"])
     wanted = Overrides(**options, goals=goals, program=ctx.meta.get("program", ()))  # type: ignore[arg-type]
-    plan = read_plan(file, wanted)
+    plan = read_plan(file, wanted, storage=storage, tell=say if not quiet else lambda _: None)
     requirement = Requirement.parse(require) if require else None
     program = check_program(plan)
     opened = open_storage(storage)
+    site: JobSite | None = None
+    if plan.job is not None:
+        assert file is not None, "a job is read from a file"
+        root = make_files_root(opened.url)
+        site = ctx.with_resource(
+            open_site(
+                plan.job,
+                program,
+                SiteChoice(images, buckets, engine, gs),
+                root=root,
+                environments=root / "environments",
+                folders=source_folders(file, wanted),
+            )
+        )
     name = _choose_name(plan, opened, given=bool(wanted.name or file), new=new)
     spec = plan.spec if plan.seed_given else replace(plan.spec, seed=_stored_seed(opened, name))
     study = Study.from_spec(
         spec, name=name, storage=opened, command=shlex.join(program.command), lease_s=LEASE_S
     )
     study.continue_up_to(spec.max_trials)
-    if study.spec.parallel_trials != spec.parallel_trials:
+    shared = is_remote(opened.url)
+    if study.spec.parallel_trials != spec.parallel_trials and not shared:
         study.set_budget(parallel_trials=spec.parallel_trials)
     if not quiet:
-        _say_what_stays(study, spec)
+        _say_what_stays(study, spec, here=wanted.parallel_trials)
     if requirement is not None and (doubt := requirement.doubt(study.storage.summary(name))):
         say(f"tunesmith: {doubt}")
     total = study.spec.max_trials
@@ -184,11 +194,21 @@ def run_command(
             if study.space.size is None or study.space.size > len(study.history.trials):
                 say(f"More: tunesmith set {name} trials=+10, or a larger max_trials. Anew: --new.")
         return _exit_status(study, _Signals(), requirement)
-    return _tune(study, program, requirement, as_json=as_json, verbose=verbose, quiet=quiet)
+    return _tune(
+        study,
+        program,
+        site,
+        requirement,
+        # Other machines run the same study, with a number of their own.
+        parallel_trials=wanted.parallel_trials if shared else None,
+        as_json=as_json,
+        verbose=verbose,
+        quiet=quiet,
+    )
 
 
-def _say_what_stays(study: Study, spec: StudySpec) -> None:
-    """Say which of the wanted settings a study that goes on does not take."""
+def _say_what_stays(study: Study, spec: StudySpec, *, here: int | None) -> None:
+    """Say which of the wanted settings a study that goes on does not take; ``here`` is ``-j``."""
     kept = study.spec
     stays = []
     if kept.algorithm != spec.algorithm:
@@ -201,6 +221,12 @@ def _say_what_stays(study: Study, spec: StudySpec) -> None:
         stays.append(f"its max_steps: {kept.max_steps or 'none'}")
     for part in stays:
         say(f"study {study.name} keeps {part}; --new begins another")
+    if here is None and kept.parallel_trials != spec.parallel_trials:
+        say(
+            f"study {study.name} keeps its {kept.parallel_trials} trials at a time on each machine; on"
+            f" this one: -j {spec.parallel_trials}; on all: tunesmith set {study.name}"
+            f" parallel={spec.parallel_trials}"
+        )
 
 
 def _choose_name(plan: TuneFile, storage: Storage, *, given: bool, new: bool) -> str:
@@ -237,32 +263,40 @@ def _stored_seed(storage: Storage, name: str) -> int:
 def _tune(
     study: Study,
     program: Program,
+    site: JobSite | None,
     requirement: Requirement | None,
     *,
+    parallel_trials: int | None,
     as_json: bool,
     verbose: bool,
     quiet: int,
 ) -> int:
     study.storage.touch(study.name, shlex.join(program.command))
-    executor = CommandExecutor(
-        program,
-        study=study.name,
-        spec=study.spec,
-        root=files_root(study.storage.url),
-        worker=study.worker,
-    )
+    executor = _executor(study, program, site)
     display = _display(study, executor.directory, as_json=as_json, verbose=verbose, quiet=quiet)
     tuner = Tuner(
         study,
-        executor,
+        mirrored(executor, study.storage, study.record, say=display.note),
+        parallel_trials=parallel_trials,
         retries=program.retries,
         reading=program.reading,
         observe=display.observe,
+        # Where nobody said how many may fail, Google's services end such a job at once.
+        first_decides=site is not None and study.spec.max_failed_trials is None,
     )
     with display, _signals(tuner, display) as signals:
         tuner.work()
     display.summarize()
     return _exit_status(study, signals, requirement)
+
+
+def _executor(
+    study: Study, program: Program, site: JobSite | None
+) -> CommandExecutor | JobExecutor:
+    root, worker = make_files_root(study.storage.url), study.worker
+    if site is not None:
+        return site.executor(study=study.name, spec=study.spec, root=root, worker=worker)
+    return CommandExecutor(program, study=study.name, spec=study.spec, root=root, worker=worker)
 
 
 def _display(
@@ -292,6 +326,8 @@ def _signals(
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
         seen.interrupts += 1
+        if seen.interrupts > Haste.KILL:  # it does not listen: it waits for a server, perhaps
+            raise KeyboardInterrupt
         running = len(tuner.running)
         if seen.interrupts == 1 and running:
             trials = "1 running trial" if running == 1 else f"{running} running trials"

@@ -1,4 +1,4 @@
-"""Filters on trials, such as ``state=completed and lr<1e-3 accuracy>=0.9``."""
+"""Filters on trials, such as ``state=completed and lr<1e-3 'Eval Accuracy'>=0.9``."""
 
 import operator
 import re
@@ -22,7 +22,9 @@ COMPARE: dict[str, Callable[[object, object], bool]] = {
     ">": operator.gt,  # type: ignore[dict-item]
     "<": operator.lt,  # type: ignore[dict-item]
 }
-_TERM = re.compile(r"""\s*([^\s<>=!]+)\s*(>=|<=|!=|==|=|>|<)\s*("[^"]*"|'[^']*'|\S+)\s*""")
+_TERM = re.compile(
+    r"""\s*("[^"]*"|'[^']*'|[^\s<>=!]+)\s*(>=|<=|!=|==|=|>|<)\s*("[^"]*"|'[^']*'|\S+)\s*"""
+)
 
 
 COLUMNS = (
@@ -72,7 +74,7 @@ class Filter:
             if match is None:
                 msg = f"Can't read {rest!r}. Conditions look like: state=completed and lr<1e-3"
                 raise click.UsageError(msg)
-            terms.append((match[1], match[2], match[3].strip("\"'")))
+            terms.append((match[1].strip("\"'"), match[2], match[3].strip("\"'")))
             rest = re.sub(r"^and\b\s*", "", rest[match.end() :])
         return cls(tuple(terms))
 

@@ -2,11 +2,13 @@
 
 from tunesmith.execution.argv import command_line, value_texts
 from tunesmith.execution.base import Ended, Executor, Outcome, Reported
+from tunesmith.execution.child import Nursery
 from tunesmith.execution.command import CommandExecutor
 from tunesmith.execution.function import FunctionExecutor, pack_function
 from tunesmith.execution.inside import infeasible, report
 from tunesmith.execution.live import LiveTrial
 from tunesmith.execution.mark import MARK
+from tunesmith.execution.mirror import mirrored
 from tunesmith.execution.slots import Slots, visible_gpus
 from tunesmith.execution.tree import kill_marked
 from tunesmith.execution.workdir import earlier_directory, study_directory, trial_directory
@@ -18,6 +20,7 @@ __all__ = [
     "Executor",
     "FunctionExecutor",
     "LiveTrial",
+    "Nursery",
     "Outcome",
     "Reported",
     "Slots",
@@ -25,6 +28,7 @@ __all__ = [
     "earlier_directory",
     "infeasible",
     "kill_marked",
+    "mirrored",
     "pack_function",
     "report",
     "study_directory",

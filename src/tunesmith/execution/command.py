@@ -76,7 +76,7 @@ class CommandExecutor:
             self._watch.put(explain_start(trial.number, error))
             return
         slot.pin(process.pid)
-        guard = Guard(process.pid, self._program.resources)
+        guard = Guard([process.pid], self._program.resources)
         self._watch.guard(trial.number, guard)
         threading.Thread(
             target=self._await_end, args=(trial.number, process, guard, directory), daemon=True

@@ -130,7 +130,7 @@ class FunctionExecutor:
             return
         worker.idle = False
         self._serving[trial.number] = worker
-        guard = Guard(worker.process.pid, self._resources)
+        guard = Guard([worker.process.pid], self._resources)
         self._watch.guard(trial.number, guard)
         variables = trial_environment(directory, trial, self._study, self._spec, self._worker)
         run = Run(trial.number, dict(trial.values), str(directory), variables, trial.budget)

@@ -29,6 +29,7 @@ __all__ = [
     "earlier_directory",
     "make_root",
     "prepare",
+    "put_aside",
     "study_directory",
     "trial_directory",
     "trial_environment",
@@ -72,16 +73,25 @@ def prepare(directory: Path, trial: Trial) -> None:
     Raises:
         MissingCheckpointError: the parent's checkpoints are not there.
     """
+    put_aside(directory, trial.attempt - 1)
     with _explained(directory):
-        if directory.exists():
-            kill_marked(directories=[str(directory)])
-            _put_aside(directory, trial.attempt - 1)
         if trial.parent is not None and not (directory / CHECKPOINTS).exists():
             _inherit(directory, trial.parent)
         (directory / CHECKPOINTS).mkdir(parents=True, exist_ok=True)
         (directory / "hypertune").mkdir(exist_ok=True)
         values = json.dumps(dict(trial.values), ensure_ascii=False, indent=1)
         (directory / "values.json").write_text(values + "\n", encoding="utf-8")
+
+
+def put_aside(directory: Path, attempt: int) -> None:
+    """Move what ``attempt`` left out of the way, all but the checkpoints; raise `StorageError` if that fails.
+
+    Its processes are killed first. Before the first attempt, 0, the checkpoints are moved too.
+    """
+    with _explained(directory):
+        if directory.exists():
+            kill_marked(directories=[str(directory)])
+            _move_aside(directory, attempt)
 
 
 @contextmanager
@@ -136,7 +146,7 @@ def _inherit(directory: Path, parent: int) -> None:
             if not source.is_dir():
                 msg = (
                     f"the checkpoints of its parent, trial {parent}, are not in {source}: tuners on"
-                    " several machines need a folder that all of them see"
+                    " several machines need a server, or a folder that all of them see"
                 )
                 raise MissingCheckpointError(msg) from None
             continue
@@ -161,7 +171,7 @@ def _listing(folder: Path) -> list[tuple[str, int, int]]:
     return sorted(found)
 
 
-def _put_aside(directory: Path, attempt: int) -> None:
+def _move_aside(directory: Path, attempt: int) -> None:
     shutil.rmtree(directory / _PART, ignore_errors=True)
     entries = [e for e in os.scandir(directory) if attempt == 0 or e.name != CHECKPOINTS]
     if not entries:

@@ -48,6 +48,7 @@ from tunesmith.model import (
     check_study_name,
     with_standard_errors,
 )
+from tunesmith.model.job import Job
 from tunesmith.plugins import plugin_names
 from tunesmith.search import make_searcher
 from tunesmith.space import Space, Value
@@ -73,6 +74,8 @@ class TuneFile:
         name: The study's name.
         spec: What is searched, and how.
         program: What a trial runs; None if the file has no command.
+        job: The pools of replicas that a trial is, in place of the program's command; None if it is
+            that command. The program's limits hold in either case.
         seed_given: Whether the file chose the seed; if not, the spec's is 0.
         places: Where the file names each stopping rule and schedule, to tell what they refuse.
     """
@@ -80,6 +83,7 @@ class TuneFile:
     name: str
     spec: StudySpec
     program: Program | None = None
+    job: Job | None = None
     seed_given: bool = False
     places: Mapping[str, Place] = field(default_factory=dict, compare=False)
 

@@ -4,7 +4,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from tunesmith.execution import FunctionExecutor, Slots, pack_function
+from tunesmith.execution import FunctionExecutor, Slots, mirrored, pack_function
 from tunesmith.model import (
     Constraint,
     Ending,
@@ -18,7 +18,7 @@ from tunesmith.model import (
 )
 from tunesmith.reporting import assignments, new_best_text
 from tunesmith.space import Parameter, Space, Value
-from tunesmith.storage import Storage, default_url, files_root, open_storage
+from tunesmith.storage import Storage, default_url, make_files_root, open_storage
 from tunesmith.study import Study, refuse_endless
 from tunesmith.study.opening import StoppingLike, objectives
 from tunesmith.study.opening import stopping as read_stopping
@@ -60,7 +60,8 @@ def tune(
     """Call ``function`` with values from ``space`` until the budget is spent; return the study.
 
     Trials run in worker processes, ``parallel_trials`` at once. All is kept in ``.tunesmith`` of
-    the working directory: the same call with the same ``name`` goes on where the last one ended.
+    the working directory: the same call with the same ``name`` goes on where the last one ended. With
+    the URL of a server as ``storage``, the same call on several machines shares one study.
 
     Args:
         function: Takes the trial (``trial.values``, ``trial.report(step, accuracy=...)``), or the
@@ -144,7 +145,7 @@ def tune(
         packed,
         study=study.name,
         spec=study.spec,
-        root=files_root(opened.url),
+        root=make_files_root(opened.url),
         worker=study.worker,
         resources=resources,
     )
@@ -153,7 +154,7 @@ def tune(
     printer = None if quiet else _Printer(study)
     tuner = Tuner(
         study,
-        executor,
+        mirrored(executor, opened, study.record),
         parallel_trials=parallel_trials,
         retries=retries,
         # What a function prints is its own affair: it returns or reports what it measures.

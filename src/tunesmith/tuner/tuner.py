@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -29,9 +30,13 @@ LEASE_S = 60.0
 """How long a tuner may be silent before others take its trials."""
 
 _RENEW_S = LEASE_S / 4
-_READ_S = 0.2  # how often metrics are read and the storage is asked for news
+_READ_S = 0.2  # how often metrics are read, and at most the storage is asked for news
 _JUDGE_S = 0.05  # the same where few trials run that may have to end at any step
 _FEW = 8
+_SHARE = 200  # how much longer than a look at the storage is the time to the next: a server has many tuners
+_RARELY_S = 2.0
+_UNASKED = 5  # so many looks without news pass before it is asked for trials again
+_HEART_S = 5.0  # longer than a heart beats, unless its server is away
 _PREEMPTIONS = 20  # in a row without a measurement, after which they count as faults
 _HOPELESS = 5  # if the first ones all fail, the program is broken, not the values
 
@@ -67,6 +72,7 @@ class Tuner:
         retries: How often a trial starts again after a fault that is not its program's.
         reading: Where metrics are read from.
         observe: Is told what happens, in the tuner's thread.
+        first_decides: Whether the study fails at once when its first trial does.
     """
 
     def __init__(
@@ -78,6 +84,7 @@ class Tuner:
         retries: int = 2,
         reading: MetricReading,
         observe: Callable[[Event], None] = lambda _: None,
+        first_decides: bool = False,
     ) -> None:
         self._study = study
         self._executor = executor
@@ -85,6 +92,7 @@ class Tuner:
         self._retries = retries
         self._reading = reading
         self._observe = observe
+        self._first_decides = first_decides
         self._running: dict[int, _Running] = {}
         self._haste = Haste.NONE
         self._acted = Haste.NONE
@@ -94,6 +102,10 @@ class Tuner:
         self._ended = ""  # why there are no new trials; "" while there may be
         self._leaders: list[Trial] = []
         self._read_at = 0.0
+        self._look_at = 0.0
+        self._looks_s: deque[float] = deque(maxlen=8)  # how long the latest looks took
+        self._asked_at, self._asked_revision = 0.0, -1
+        self._has_asked = False  # since the last time that something happened
         self._renewed = time.time()
 
     @property
@@ -126,7 +138,7 @@ class Tuner:
         try:
             while True:
                 self._fill()
-                if self._finished():  # as just asked: since the last look a study may go on again
+                if self._finished():
                     break
                 self._handle(self._executor.wait(self._pause_s()))
                 if time.monotonic() >= self._read_at:
@@ -145,15 +157,26 @@ class Tuner:
     # Starting
 
     def _fill(self) -> None:
+        self._has_asked = False
         while self._haste is Haste.NONE and len(self._running) < self._capacity():
             self._renew_after_sleep()
+            if self._ended and not self._may_ask():
+                return
+            self._has_asked = True
             try:
                 trial = self._study.ask()
             except StudyEnded as end:
                 self._ended = str(end)
+                self._asked_at = time.monotonic()
+                self._asked_revision = self._study.record.revision
                 return
             self._ended = ""
             self._start(trial)
+
+    def _may_ask(self) -> bool:
+        """Whether there may be trials again: something changed in the study, or a while has passed."""
+        again_at = self._asked_at + _UNASKED * self._pace_s()
+        return self._study.record.revision != self._asked_revision or time.monotonic() >= again_at
 
     def _renew_after_sleep(self) -> None:
         """Keep `ask` from handing out a trial that runs here, whose lease ran out unnoticed.
@@ -171,6 +194,11 @@ class Tuner:
         return wanted if slots is None else min(wanted, slots)
 
     def _start(self, trial: Trial) -> None:
+        if (run := self._running.get(trial.number)) is not None:
+            # Its lease ran out by the storage's clock, unnoticed, and it came back to this tuner: its
+            # program has never stopped, and goes on as the new attempt.
+            run.trial, run.lost = trial, False
+            return
         directory = self._executor.directory(trial.number)
         collector = self._collector(directory, started=time.time())
         run = self._running[trial.number] = _Running(trial, collector)
@@ -199,6 +227,12 @@ class Tuner:
 
     # Following
 
+    def _pace_s(self) -> float:
+        """Return how long to wait between looks at the storage: the longer a look takes, the longer."""
+        # The quickest of the latest: the others were slow for reasons of their own.
+        quickest_s = min(self._looks_s, default=0.0)
+        return min(max(_READ_S, _SHARE * quickest_s), _RARELY_S)
+
     def _pause_s(self) -> float:
         return max(0.0, min(_READ_S, self._read_at - time.monotonic()))
 
@@ -219,7 +253,14 @@ class Tuner:
         """Read what trials wrote, and what others changed in the study."""
         for run in list(self._running.values()):
             self._collect(run)
+        if self._haste > self._acted:
+            self._act_on_haste()
+        if time.monotonic() < self._look_at:
+            return
+        began = time.monotonic()
         self._study.refresh()
+        self._looks_s.append(time.monotonic() - began)
+        self._look_at = time.monotonic() + self._pace_s()
         for run in self._running.values():
             now = self._study.history.trials[run.trial.number - 1]
             if now.attempt != run.trial.attempt or now.state is not TrialState.RUNNING:
@@ -232,8 +273,6 @@ class Tuner:
         if self._running and (over := self._study.overrun()):
             for run in self._running.values():
                 self._stop(run, Outcome.STOPPED, over)
-        if self._haste > self._acted:
-            self._act_on_haste()
 
     def _act_on_haste(self) -> None:
         self._acted = self._haste
@@ -382,6 +421,12 @@ class Tuner:
             self._observe(BestChanged(trial))
 
     def _give_up_if_hopeless(self, trial: Trial) -> None:
+        if self._first_decides and trial.number == 1 and trial.state is TrialState.FAILED:
+            reason = f"the first trial failed, and so the job does: {trial.reason}"
+            self._study.give_up(reason)
+            for run in self._running.values():
+                self._stop(run, Outcome.STOPPED, "the first trial failed")
+            return
         history = self._study.history
         if trial.state is not TrialState.FAILED or self._study.spec.max_failed_trials is not None:
             return
@@ -391,18 +436,25 @@ class Tuner:
         # Values that fail at once overtake those that train for hours: while a trial has run
         # longer than any that failed, it may be the one that works.
         longest = max(_duration_s(t) for t in history.trials if t.state is TrialState.FAILED)
-        now = time.time()
+        now = self._study.now
         if all(now - (t.started or now) <= longest for t in history.open):
             self._study.give_up(
                 f"the first {failed} trials all failed, the last with: {trial.reason.rstrip('.')}"
             )
 
     def _finished(self) -> bool:
+        """Whether there is nothing more to do, as just asked: since the last look it may go on again."""
         if self._running:
             return False
         if self._haste:
             self._ended = self._ended or "interrupted"
             return True
+        if not self._seems_finished():
+            return False
+        self._asked_revision = -1  # ask at once
+        return self._has_asked
+
+    def _seems_finished(self) -> bool:
         state = self._study.record.state
         if state is StudyState.ACTIVE:
             # Others may still run trials of this study: wait, in case they die.
@@ -444,7 +496,7 @@ class _Heart:
     def stop(self) -> None:
         """Stop beating."""
         self._stop.set()
-        self._thread.join()
+        self._thread.join(_HEART_S)
 
     def _beat(self) -> None:
         while not self._stop.wait(_RENEW_S):

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from tunesmith.cli.follow import Follower
+from tunesmith.cli.printed import from_folders
 
 
 def test_lines_are_printed_once_with_their_trial_in_front(
@@ -10,7 +11,7 @@ def test_lines_are_printed_once_with_their_trial_in_front(
 ) -> None:
     for number in (1, 2):
         (tmp_path / str(number)).mkdir()
-    follower = Follower(lambda number: tmp_path / str(number))
+    follower = Follower(from_folders(lambda number: tmp_path / str(number)))
     follower.add(1)
     follower.add(2)
 
@@ -29,7 +30,7 @@ def test_the_last_line_of_an_ended_trial_is_printed_even_without_its_end(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "stdout").write_bytes(b"no end")
-    follower = Follower(lambda _: tmp_path)
+    follower = Follower(from_folders(lambda _: tmp_path))
     follower.add(7)
 
     follower.remove(7)
@@ -44,7 +45,7 @@ def test_the_rest_of_a_long_output_is_printed_to_the_last_line(
 ) -> None:
     lines = 200_000
     (tmp_path / "stdout").write_text("0123456789\n" * lines + "the end")
-    follower = Follower(lambda _: tmp_path)
+    follower = Follower(from_folders(lambda _: tmp_path))
     follower.add(1)
 
     follower.print_rest()

@@ -6,11 +6,15 @@ from tunesmith.cli.require import Requirement
 from tunesmith.model import Objective, StudyRecord, StudySpec, StudySummary, Trial, TrialState
 
 _SPEC = StudySpec(Space({"x": Double(0, 1)}), (Objective("accuracy", "maximize"),))
-_BEST = Trial(1, {"x": 0.5}, TrialState.COMPLETED, metrics={"accuracy": 0.93, "loss": 0.2})
+_BEST = Trial(
+    1, {"x": 0.5}, TrialState.COMPLETED, metrics={"accuracy": 0.93, "loss": 0.2, "Eval F1": 0.8}
+)
 _SUMMARY = StudySummary(StudyRecord("s", _SPEC), {TrialState.COMPLETED: 1}, _BEST)
 
 
-@pytest.mark.parametrize("text", ["accuracy>=0.93", "best > 0.9", "loss<0.3", "loss <= 2e-1"])
+@pytest.mark.parametrize(
+    "text", ["accuracy>=0.93", "best > 0.9", "loss<0.3", "loss <= 2e-1", "Eval F1 >= 0.8"]
+)
 def test_a_condition_on_a_metric_of_the_best_trial_holds(text: str) -> None:
     assert Requirement.parse(text).holds(_SUMMARY)
 

@@ -8,7 +8,7 @@ _TRIAL = Trial(
     3,
     {"lr": 1e-4, "optimizer": "adam", "nesterov": True, "größe": 64},
     TrialState.COMPLETED,
-    metrics={"accuracy": 0.91},
+    metrics={"accuracy": 0.91, "Eval F1": 0.8},
     step=8,
     budget=27,
     parent=2,
@@ -28,6 +28,7 @@ _TRIAL = Trial(
         "größe==64",
         "reason='it was good'",
         "step=8 budget=27 parent=2",
+        "'Eval F1'>0.7 and lr<1",
         "",
     ],
 )

@@ -18,7 +18,7 @@ def stderr(tmp_path: Path) -> Path:
 
 
 def explain(status: int, stderr: Path) -> Ended:
-    return explain_exit(1, status, Guard(1, Resources()), stderr)
+    return explain_exit(1, status, Guard([1], Resources()), stderr)
 
 
 def test_status_0_is_success(stderr: Path) -> None:

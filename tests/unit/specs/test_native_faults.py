@@ -426,8 +426,11 @@ SAMPLES = [
     ("E120", "maximize: «[]»\n" + SPACE, "maximize names no metric", ""),
     (
         "E120",
-        "maximize: «a b»\n" + SPACE,
-        "A metric's name can't be 'a b'. Use up to 200 letters, digits, '_', '-', '.' and '/'.",
+        "maximize: «a=b»\n" + SPACE,
+        (
+            "A metric's name can't be 'a=b'. Use up to 200 letters, digits, '_', '-', '.' and '/', with"
+            " single blanks between them if need be."
+        ),
         "",
     ),
     ("E120", STUDY + "study: «''»", "a study's name can't be empty", ""),

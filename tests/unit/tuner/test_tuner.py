@@ -427,7 +427,8 @@ def test_a_frozen_program_is_ended_by_force(python: Make, until: Until) -> None:
     setting = python(f"print('y=1'); {WAITS}", max_trials=1, grace_s=0.2)
     with setting.working():
         until(lambda: "ready" in setting.output(1))
-        os.kill(setting.executor._watch._guards[1]._pid, signal.SIGSTOP)
+        (leader,) = setting.executor._watch._guards[1]._leaders
+        os.kill(leader, signal.SIGSTOP)
         setting.person.request_stop(1, "it hangs")
 
     assert states(setting) == ["stopped"]
