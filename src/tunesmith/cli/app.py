@@ -45,6 +45,7 @@ _COMMANDS = {
         "check": ("check", "find faults in a file and show what would run"),
         "plan": ("outlook", "show how many steps and how much time a file will take"),
         "run": ("run", "tune a program"),
+        "convert": ("convert", "write a study in another form"),
     },
     "Look": {
         "ls": ("look", "list the studies"),
@@ -65,6 +66,16 @@ _COMMANDS = {
         "wait": ("control", "wait until a study ends or is good enough"),
         "delete": ("control", "delete a study and its files"),
     },
+    "Team": {
+        "serve": ("serve", "serve the studies to a team, over HTTP"),
+        "token": ("token", "make, list and revoke the tokens of a server"),
+        "login": ("login", "keep a server's token"),
+        "logout": ("login", "forget a server's token"),
+        "submit": ("submit", "hand a whole job to a server, which runs it"),
+        "jobs": ("submit", "list the jobs of a server"),
+        "copy": ("copy", "copy studies from one storage to another"),
+        "google-env": ("google_env", "run a program of Google's clients against a server"),
+    },
     "Help": {
         "doctor": ("doctor", "report on this installation"),
         "completion": ("doctor", "print the completion script of a shell"),
@@ -82,7 +93,9 @@ class _Application(click.Group):
         for section in _COMMANDS.values():
             if cmd_name in section:
                 module = import_module(f"tunesmith.cli.{section[cmd_name][0]}")
-                return cast("click.Command", getattr(module, f"{cmd_name}_command"))
+                return cast(
+                    "click.Command", getattr(module, f"{cmd_name.replace('-', '_')}_command")
+                )
         return None
 
     def resolve_command(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Self
 
 from tunesmith.cli.console import say
 from tunesmith.cli.follow import Follower
+from tunesmith.cli.printed import from_folders
 from tunesmith.cli.progress import Progress, summary_line, write_github_summary
 from tunesmith.model import StudyState, StudySummary, Trial, TrialState, is_feasible
 from tunesmith.reporting import (
@@ -103,7 +104,7 @@ class PlainDisplay:
         self._quiet = quiet
         self._progress = Progress(study)
         self._budgets: dict[int, int | None] = {}
-        self._follower = None if follow is None else Follower(follow)
+        self._follower = None if follow is None else Follower(from_folders(follow))
         self._over = threading.Event()
         self._threads = [threading.Thread(target=self._live, daemon=True)]
         if self._follower is not None:

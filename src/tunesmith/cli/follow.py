@@ -1,10 +1,15 @@
 """Prints what trials print, as they print it, with the trial's number in front."""
 
 import threading
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from tunesmith.cli.console import out
+from tunesmith.cli.printed import STREAMS, Reader
+from tunesmith.errors import NotFoundError
+
+if TYPE_CHECKING:
+    from tunesmith.storage.manifest import Stream
 
 __all__ = ["Follower"]
 
@@ -12,27 +17,23 @@ _MOST_BYTES = 1 << 20  # a turn; a program that prints faster than this must wai
 
 
 class Follower:
-    """Reads the output files of trials from where it last stopped.
+    """Reads what trials print from where it last stopped.
 
     Args:
-        directory: Gives a trial's directory by its number.
-        names: Which files are read.
+        read: Gives the bytes.
     """
 
-    def __init__(
-        self, directory: Callable[[int], Path], names: tuple[str, ...] = ("stdout", "stderr")
-    ) -> None:
-        self._directory = directory
-        self._names = names
+    def __init__(self, read: Reader) -> None:
+        self._read = read
         self._lock = threading.Lock()
-        self._places: dict[tuple[int, str], int] = {}
+        self._places: dict[tuple[int, Stream], int] = {}
         self._leaving: set[int] = set()
 
     def add(self, trial: int) -> None:
         """Follow a trial from now on."""
         with self._lock:
             self._leaving.discard(trial)
-            for name in self._names:
+            for name in STREAMS:
                 self._places[trial, name] = 0
 
     def remove(self, trial: int) -> None:
@@ -45,7 +46,7 @@ class Follower:
         any_new = False
         with self._lock:
             for (trial, name), place in list(self._places.items()):
-                lines, after = self._new_lines(self._directory(trial) / name, place, trial)
+                lines, after = self._new_lines(trial, name, place)
                 for line in lines:
                     out(f"#{trial} | {line}")
                 self._places[trial, name] = after
@@ -61,12 +62,10 @@ class Follower:
         while self.print_new():
             pass
 
-    def _new_lines(self, path: Path, place: int, trial: int) -> tuple[Iterator[str], int]:
+    def _new_lines(self, trial: int, name: "Stream", place: int) -> tuple[Iterator[str], int]:
         try:
-            with path.open("rb") as file:
-                file.seek(place)
-                data = file.read(_MOST_BYTES)
-        except OSError:
+            data = self._read(trial, name, place, _MOST_BYTES)
+        except NotFoundError:
             return iter(()), place
         end = data.rfind(b"\n") + 1
         if not end and (trial in self._leaving or len(data) == _MOST_BYTES):

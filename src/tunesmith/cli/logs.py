@@ -1,8 +1,9 @@
 """``tunesmith logs``: what trials printed, and how they failed."""
 
+import contextlib
 import re
 import time
-from pathlib import Path
+from collections import deque
 
 import click
 
@@ -10,10 +11,10 @@ from tunesmith.cli.console import out
 from tunesmith.cli.follow import Follower
 from tunesmith.cli.names import find
 from tunesmith.cli.options import storage_option, study_argument
+from tunesmith.cli.printed import STREAMS, Reader, lines_of, reader
 from tunesmith.errors import NotFoundError
-from tunesmith.execution import trial_directory
 from tunesmith.model import StudyState, Trial, TrialState
-from tunesmith.storage import Storage, files_root, open_storage
+from tunesmith.storage import Storage, open_storage
 
 __all__ = ["logs_command"]
 
@@ -36,17 +37,18 @@ def logs_command(
     """Show what a trial printed (digits/7), or what a study's latest trials print (digits)."""
     opened = open_storage(storage, create=False)
     found = find(opened, target)
+    read = reader(opened, found.study)
     if errors:
         _print_errors(opened, found.study)
     elif follow:
         _follow(opened, found.study, found.trial)
     elif found.trial is not None:
         trial = opened.trial(found.study, found.trial)
-        _print_output(opened, found.study, trial, tail, _pattern(grep), prefix="")
+        _print_output(read, found.study, trial, tail, _pattern(grep), prefix="")
     else:
         for trial in _latest(opened, found.study):
             _print_output(
-                opened, found.study, trial, tail or 10, _pattern(grep), f"#{trial.number} | "
+                read, found.study, trial, tail or 10, _pattern(grep), f"#{trial.number} | "
             )
 
 
@@ -67,29 +69,29 @@ def _pattern(text: str | None) -> re.Pattern[str] | None:
 
 
 def _print_output(
-    storage: Storage,
+    read: Reader,
     study: str,
     trial: Trial,
     tail: int | None,
     pattern: re.Pattern[str] | None,
     prefix: str,
 ) -> None:
-    directory = trial_directory(files_root(storage.url), study, trial.number)
-    files = [p for p in (directory / "stdout", directory / "stderr") if p.exists()]
-    if not files:
-        msg = (
-            f"Trial {study}/{trial.number} has no output at {directory}."
-            " It ran on another machine, or its files were deleted."
-        )
+    missing = []
+    for stream in STREAMS:
+        try:
+            lines = lines_of(read, trial, stream)
+            wanted = (line for line in lines if pattern is None or pattern.search(line))
+            for line in deque(wanted, tail) if tail else wanted:
+                out(prefix + line)
+        except NotFoundError as error:
+            missing.append(str(error))
+    if len(missing) == len(STREAMS):
+        msg = f"Trial {study}/{trial.number} has no output here. {missing[0]}"
         raise NotFoundError(msg)
-    for path in files:
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-        wanted = [line for line in lines if pattern is None or pattern.search(line)]
-        for line in wanted[-tail:] if tail else wanted:
-            out(prefix + line)
 
 
 def _print_errors(storage: Storage, study: str) -> None:
+    read = reader(storage, study)
     groups: dict[str, list[Trial]] = {}
     for t in storage.trials(study):
         if t.state is TrialState.FAILED:
@@ -100,20 +102,13 @@ def _print_errors(storage: Storage, study: str) -> None:
         numbers = ", ".join(str(t.number) for t in trials[:10])
         out(f"{len(trials)}× {reason}")
         out(f"   trials {numbers}{', …' if len(trials) > 10 else ''}")
-        errors = trial_directory(files_root(storage.url), study, trials[-1].number) / "stderr"
-        for line in _last_lines(errors, 12):
-            out(f"   #{trials[-1].number} | {line}")
-
-
-def _last_lines(path: Path, count: int) -> list[str]:
-    if not path.exists():
-        return []
-    return path.read_text(encoding="utf-8", errors="replace").splitlines()[-count:]
+        with contextlib.suppress(NotFoundError):
+            for line in deque(lines_of(read, trials[-1], "stderr"), 12):
+                out(f"   #{trials[-1].number} | {line}")
 
 
 def _follow(storage: Storage, study: str, number: int | None) -> None:
-    root = files_root(storage.url)
-    follower = Follower(lambda n: trial_directory(root, study, n))
+    follower = Follower(reader(storage, study))
     followed: set[tuple[int, int]] = set()
     while True:
         wanted = [storage.trial(study, number)] if number is not None else _latest(storage, study)

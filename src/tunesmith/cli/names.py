@@ -13,7 +13,7 @@ import click
 
 from tunesmith.errors import NotFoundError, TunesmithError
 from tunesmith.model import Trial, TrialState
-from tunesmith.storage import Storage, open_storage, shown
+from tunesmith.storage import Storage, default_url, is_remote, open_storage, shown
 from tunesmith.study import is_dead
 
 __all__ = ["Target", "complete_studies", "find", "find_study", "find_trial", "without_tuner"]
@@ -87,8 +87,11 @@ def without_tuner(storage: Storage, study: str) -> bool:
 
 def complete_studies(_ctx: click.Context, _parameter: click.Parameter, begun: str) -> list[str]:
     """Return the studies whose names begin so, for the shell's completion."""
+    url = default_url()
+    if is_remote(url):  # nobody waits at a prompt for a server that is away
+        url += "&patience_s=0" if "?" in url else "?patience_s=0"
     try:
-        with_names = open_storage(create=False)
+        names = open_storage(url, create=False).study_names()
     except TunesmithError:
         return []
-    return [name for name in with_names.study_names() if name.startswith(begun)]
+    return [name for name in names if name.startswith(begun)]

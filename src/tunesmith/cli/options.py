@@ -7,9 +7,22 @@ import click
 
 from tunesmith.cli.names import complete_studies
 
-__all__ = ["format_option", "stopping_options", "storage_option", "study_argument"]
+__all__ = ["SplitCommand", "format_option", "stopping_options", "storage_option", "study_argument"]
 
 _Command = TypeVar("_Command", bound=Callable[..., object])
+
+
+class SplitCommand(click.Command):
+    """A command whose arguments may end in ``-- PROGRAM ...``."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Keep what stands behind ``--`` aside, word for word, and the order of the options."""
+        if "--" in args:
+            cut = args.index("--")
+            args, ctx.meta["program"] = args[:cut], tuple(args[cut + 1 :])
+        _, _, order = self.make_parser(ctx).parse_args(list(args))
+        ctx.meta["order"] = [parameter.name for parameter in order]
+        return super().parse_args(ctx, args)
 
 
 def storage_option(command: _Command) -> _Command:
@@ -17,7 +30,8 @@ def storage_option(command: _Command) -> _Command:
     return click.option(
         "--storage",
         metavar="URL",
-        help="Where the studies are; .tunesmith of this directory, or TUNESMITH_STORAGE, by default.",
+        help="Where the studies are, also a server's https://...; .tunesmith of this directory, or"
+        " TUNESMITH_STORAGE, by default.",
     )(command)
 
 
