@@ -14,6 +14,8 @@ from tunesmith.service.access import Access
 from tunesmith.service.desk import Desk
 from tunesmith.service.faults import answer_faults
 from tunesmith.service.figures import Figures, RequestFigures
+from tunesmith.service.fronts.google.faults import GoogleFaults
+from tunesmith.service.fronts.google.mounting import mount_google
 from tunesmith.service.gate import Gate
 from tunesmith.service.last_resort import LastResort
 from tunesmith.service.logging import RequestLog
@@ -69,10 +71,12 @@ def make_app(storage: ServedStorage, settings: Settings | None = None) -> FastAP
             prepare(parts)
     parts.stops += [parts.desk.close]
     parts.chores += [storage.tokens.sweep, storage.sweep]
+    mount_google(app, parts)
     answer_faults(app)
     describe(app, routers())
     app.add_middleware(LastResort)
     app.add_middleware(Gate, settings=settings, access=parts.access)
+    app.add_middleware(GoogleFaults, base_path=settings.base_path)
     app.add_middleware(RequestFigures, figures=figures)
     app.add_middleware(RequestLog)
     return app

@@ -1,0 +1,111 @@
+"""Points Google's Python clients at a server of Tunesmith's, in the process that finds this on its path.
+
+Python imports it when it starts, before the program. It changes nothing until the program imports one of
+the clients; then it gives that client the defaults that the guides have people write. What the program
+says itself goes before. It runs under the program's own Python, which may be an older one and has no
+Tunesmith: so it uses the standard library alone.
+"""
+
+import importlib
+import importlib.abc
+import importlib.machinery
+import importlib.util
+import os
+import sys
+from collections.abc import Callable, Sequence
+from types import ModuleType
+from typing import Any, Optional
+
+_SERVER = "TUNESMITH_GOOGLE_SERVER"
+_TOKEN = "TUNESMITH_GOOGLE_TOKEN"  # noqa: S105 - a variable's name
+_PROJECT = "TUNESMITH_GOOGLE_PROJECT"
+
+
+def _credentials() -> Any:
+    """Return credentials that say nothing, or the token where the server wants one."""
+    # The program's own google-auth, which not every installation of Tunesmith has.
+    token = os.environ.get(_TOKEN)
+    if token:
+        return importlib.import_module("google.oauth2.credentials").Credentials(token)
+    return importlib.import_module("google.auth.credentials").AnonymousCredentials()
+
+
+def _point_aiplatform(module: ModuleType) -> None:
+    """Give `aiplatform.init` its defaults."""
+    settings = module.global_config
+    settings._api_endpoint = os.environ[_SERVER]  # noqa: SLF001 - there is no other way in
+    settings._api_transport = "rest"  # noqa: SLF001 - likewise; so below
+    settings._credentials = _credentials()  # noqa: SLF001
+    settings._project = os.environ[_PROJECT]  # noqa: SLF001
+
+
+def _point_discovery(module: ModuleType) -> None:
+    """Give `discovery.build("ml", "v1")` its defaults; other services stay where they are."""
+    build = module.build
+
+    def pointed(serviceName: str, version: str, *args: Any, **named: Any) -> Any:  # noqa: N803 - its own
+        if serviceName == "ml":
+            if len(args) < 1 and "http" not in named and named.get("credentials") is None:
+                named["credentials"] = _credentials()
+            if named.get("client_options") is None:
+                named["client_options"] = {"api_endpoint": os.environ[_SERVER]}
+            named.setdefault("static_discovery", True)
+        return build(serviceName, version, *args, **named)
+
+    module.build = pointed  # type: ignore[attr-defined]
+
+
+_POINTED: "dict[str, Callable[[ModuleType], None]]" = {
+    "google.cloud.aiplatform.initializer": _point_aiplatform,
+    "googleapiclient.discovery": _point_discovery,
+}
+
+
+class _Finder(importlib.abc.MetaPathFinder):
+    """Finds the clients' modules where they are, and has them pointed once they are loaded."""
+
+    def find_spec(
+        self,
+        fullname: str,
+        path: "Optional[Sequence[str]]" = None,  # noqa: UP045 - older Pythons
+        target: "Optional[ModuleType]" = None,  # noqa: UP045 - likewise
+    ) -> "Optional[importlib.machinery.ModuleSpec]":  # noqa: UP045 - likewise
+        if fullname not in _POINTED:
+            return None
+        spec = importlib.machinery.PathFinder.find_spec(fullname, path, target)
+        if spec is not None and spec.loader is not None:
+            spec.loader = _Loader(spec.loader, _POINTED[fullname])
+        return spec
+
+
+class _Loader(importlib.abc.Loader):
+    """Loads a module as its own loader does, and points it."""
+
+    def __init__(self, own: Any, point: "Callable[[ModuleType], None]") -> None:
+        self._own = own
+        self._point = point
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> "Optional[ModuleType]":  # noqa: UP045 - as above
+        made: Optional[ModuleType] = self._own.create_module(spec)  # noqa: UP045 - as above
+        return made
+
+    def exec_module(self, module: ModuleType) -> None:
+        self._own.exec_module(module)
+        self._point(module)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._own, name)
+
+
+def _run_hidden_one() -> None:
+    """Run the ``sitecustomize`` that this one stands before, if the installation has one."""
+    here = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120 - loads less
+    rest = [place for place in sys.path if os.path.abspath(place or ".") != here]  # noqa: PTH100 - likewise
+    spec = importlib.machinery.PathFinder.find_spec("sitecustomize", rest)
+    if spec is not None and spec.loader is not None:
+        spec.loader.exec_module(importlib.util.module_from_spec(spec))
+
+
+if os.environ.get(_SERVER):
+    sys.meta_path.insert(0, _Finder())
+_run_hidden_one()

@@ -1,0 +1,260 @@
+"""Google's real clients, unchanged, against a server: each in a virtual environment of its own."""
+
+import json
+import re
+import signal
+import socket
+import subprocess
+import sys
+import venv
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import urllib3
+
+Until = Callable[..., None]
+
+DOCKERFILE = """\
+FROM gcr.io/deeplearning-platform-release/tf2-gpu.2-7
+WORKDIR /
+RUN pip install cloudml-hypertune
+COPY trainer /trainer
+ENTRYPOINT ["python", "-m", "trainer.task"]
+"""
+# The interface of the guide's trainer; it waits, so that a test can do something meanwhile.
+TRAINER = """\
+import argparse
+import os
+import time
+import hypertune
+
+parser = argparse.ArgumentParser()
+parser.add_argument('--learning_rate', required=True, type=float)
+parser.add_argument('--momentum', required=True, type=float)
+parser.add_argument('--num_units', required=True, type=int)
+args = parser.parse_args()
+while not os.path.exists(GO):
+    time.sleep(0.1)
+hpt = hypertune.HyperTune()
+hpt.report_hyperparameter_tuning_metric(
+    hyperparameter_metric_tag='accuracy',
+    metric_value=args.learning_rate + args.momentum + args.num_units,
+    global_step=10)
+"""
+# The guide's cells, word for word but for the names that it wants replaced.
+CELLS = """\
+from google.cloud import aiplatform
+from google.cloud.aiplatform import hyperparameter_tuning as hpt
+
+worker_pool_specs = [{
+    "machine_spec": {
+        "machine_type": "n1-standard-4",
+        "accelerator_type": "NVIDIA_TESLA_V100",
+        "accelerator_count": 2
+    },
+    "replica_count": 1,
+    "container_spec": {
+        "image_uri": "gcr.io/my-project/horse-human-codelab:latest"
+    }
+}]
+
+parameter_spec = {
+    "learning_rate": hpt.DoubleParameterSpec(min=0.001, max=1, scale="log"),
+    "momentum": hpt.DoubleParameterSpec(min=0, max=1, scale="linear"),
+    "num_units": hpt.DiscreteParameterSpec(values=[64, 128, 512], scale=None)
+}
+
+metric_spec={'accuracy':'maximize'}
+
+my_custom_job = aiplatform.CustomJob(display_name='horses-humans',
+                              worker_pool_specs=worker_pool_specs,
+                              staging_bucket='gs://my-bucket')
+
+hp_job = aiplatform.HyperparameterTuningJob(
+    display_name='horses-humans',
+    custom_job=my_custom_job,
+    metric_spec=metric_spec,
+    parameter_spec=parameter_spec,
+    max_trial_count=6,
+    parallel_trial_count=2,
+    search_algorithm=None)
+
+hp_job.run()
+"""
+SUBMIT = """\
+import time
+from googleapiclient import discovery
+from googleapiclient.errors import HttpError
+
+ml = discovery.build("ml", "v1")
+jobs = ml.projects().jobs()
+REPORT = '''import json, os, sys
+x = float(sys.argv[1].partition("=")[2])
+line = {"timestamp": 1.0, "trial": "1", "metric1": str(x), "global_step": "1"}
+open(os.environ["CLOUD_ML_HP_METRIC_FILE"], "w").write(json.dumps(line) + chr(10))
+'''
+body = {"jobId": "census_1", "trainingInput": {
+    "scaleTier": "CUSTOM", "masterType": "complex_model_m", "region": "us-central1",
+    "masterConfig": {"imageUri": "gcr.io/my-project/horse-human-codelab", "containerCommand": ["python3", "-c", REPORT]},
+    "hyperparameters": {"goal": "MAXIMIZE", "hyperparameterMetricTag": "metric1", "maxTrials": 3, "maxParallelTrials": 1,
+        "params": [{"parameterName": "x", "type": "INTEGER", "minValue": 1, "maxValue": 50, "scaleType": "UNIT_LINEAR_SCALE"}]}}}
+jobs.create(parent="projects/p", body=body).execute()
+try:
+    jobs.create(parent="projects/p", body=body).execute()
+except HttpError as error:
+    print(error.status_code)
+while True:
+    job = jobs.get(name="projects/p/jobs/census_1").execute()
+    if job["state"] in ("SUCCEEDED", "FAILED", "CANCELLED"):
+        break
+    time.sleep(0.5)
+print(job["state"], [trial["finalMetric"]["objectiveValue"] for trial in job["trainingOutput"]["trials"]])
+"""
+FAKE = """\
+class _Config:
+    pass
+global_config = _Config()
+"""
+ASK = """\
+import sitecustomize
+from google.cloud.aiplatform import initializer
+settings = initializer.global_config
+print(settings._api_endpoint, settings._api_transport, settings._project, settings._credentials)
+"""
+
+
+@pytest.fixture(scope="session")
+def google_python(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A Python with the newest of Google's clients."""
+    folder = tmp_path_factory.mktemp("google")
+    venv.create(folder, with_pip=True)
+    python = str(folder / "bin" / "python")
+    wanted = ["google-cloud-aiplatform>=1.43", "google-api-python-client"]
+    subprocess.run(
+        [python, "-m", "pip", "install", "-q", "--disable-pip-version-check", *wanted],
+        check=True,
+        capture_output=True,
+    )
+    return python
+
+
+class Server:
+    """A server that runs jobs, on a port of its own."""
+
+    def __init__(self, cli: Any, until: Until, image: Path) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._cli, self._until, self._image = cli, until, image
+
+    def start(self) -> subprocess.Popen[str]:
+        words = ["serve", "--port", str(self.port), "--executor", "local", "--buckets", "buckets"]
+        words += ["--image", f"gcr.io/*/horse-human-codelab={self._image}"]
+        process: subprocess.Popen[str] = self._cli.start(*words, stdout=None, stderr=None)
+        self._until(self._is_ready)
+        return process
+
+    def get(self, path: str) -> Any:
+        with urllib3.PoolManager(retries=False) as pool:
+            return json.loads(pool.request("GET", self.url + path).data)
+
+    def _is_ready(self) -> bool:
+        try:
+            with urllib3.PoolManager(retries=False) as pool:
+                return pool.request("GET", f"{self.url}/readyz").status == 200
+        except urllib3.exceptions.HTTPError:
+            return False
+
+
+@pytest.fixture
+def server(cli: Any, until: Until, tmp_path: Path) -> Server:
+    folder = tmp_path / "vertex-codelab"
+    (folder / "trainer").mkdir(parents=True)
+    (folder / "Dockerfile").write_text(DOCKERFILE)
+    (folder / "trainer" / "__init__.py").touch()
+    (folder / "trainer" / "task.py").write_text(f"GO = {str(tmp_path / 'go')!r}\n{TRAINER}")
+    return Server(cli, until, folder)
+
+
+@pytest.mark.slow
+def test_the_guide_s_cells_run_unchanged_although_the_server_is_killed_between(
+    server: Server, cli: Any, google_python: str, until: Until, tmp_path: Path
+) -> None:
+    cli.write("notebook.py", CELLS)
+    jobs = "/v1/projects/local/locations/us-central1/hyperparameterTuningJobs"
+    process = server.start()
+    client = cli.start(
+        "google-env", "--storage", server.url, "--", google_python, "notebook.py", stderr=None
+    )
+    until(lambda: "trials" in json.dumps(server.get(jobs)), timeout_s=60)
+
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    (tmp_path / "go").touch()
+    server.start()
+    client.communicate(timeout=120)
+
+    assert client.returncode == 0
+    (job,) = server.get(jobs)["hyperparameterTuningJobs"]
+    assert job["state"] == "JOB_STATE_SUCCEEDED"
+    assert len(job["trials"]) == 6
+    for trial in job["trials"]:
+        values = {p["parameterId"]: p["value"] for p in trial["parameters"]}
+        assert values["num_units"] in (64, 128, 512)
+        assert trial["finalMeasurement"]["stepCount"] == "10"
+        (metric,) = trial["finalMeasurement"]["metrics"]
+        total = values["learning_rate"] + values["momentum"] + values["num_units"]
+        assert metric == {"metricId": "accuracy", "value": total}
+    times = [(trial["startTime"], trial["endTime"]) for trial in job["trials"]]
+    assert all(sum(begin <= at < end for begin, end in times) <= 2 for at, _ in times)
+
+
+@pytest.mark.slow
+def test_the_bundled_discovery_document_leads_to_the_server(
+    server: Server, cli: Any, google_python: str
+) -> None:
+    cli.write("submit.py", SUBMIT)
+    server.start()
+
+    ran = cli("google-env", "--storage", server.url, "--", google_python, "submit.py")
+
+    assert ran.stdout.startswith("409\nSUCCEEDED [")
+    values = [float(text) for text in re.findall(r"[\d.]+(?=[,\]])", ran.stdout)]
+    assert len(values) == 3
+    assert values == sorted(values, reverse=True)
+
+
+def test_google_env_gives_the_client_its_defaults_and_leaves_the_rest_alone(
+    cli: Any, tmp_path: Path
+) -> None:
+    package = tmp_path / "fakes" / "google" / "cloud" / "aiplatform"
+    package.mkdir(parents=True)
+    auth = tmp_path / "fakes" / "google" / "auth"
+    auth.mkdir()
+    for folder in (package, package.parent, package.parents[1], auth):
+        (folder / "__init__.py").touch()
+    (package / "initializer.py").write_text(FAKE)
+    (auth / "credentials.py").write_text("def AnonymousCredentials():\n    return 'anonymous'\n")
+    (tmp_path / "fakes" / "sitecustomize.py").write_text("print('own')\n")
+    cli.write("ask.py", ASK)
+    cli.environment["PYTHONPATH"] = str(tmp_path / "fakes")
+    words = ["google-env", "--project", "q", "--storage", "http://127.0.0.1:9"]
+
+    ran = cli(*words, "--", sys.executable, "ask.py")
+    failed = cli(*words, "--", sys.executable, "-c", "raise SystemExit(7)", status=7)
+    missing = cli(*words, "--", "no-such-program", status=127)
+
+    assert ran.stdout.splitlines()[-1] == "http://127.0.0.1:9 rest q anonymous"
+    assert "own" in ran.stdout.splitlines()
+    assert failed.returncode == 7
+    assert "no-such-program" in missing.stderr
+
+
+def test_google_env_needs_a_server_and_a_program(cli: Any) -> None:
+    nowhere = cli("google-env", "--", "true", status=2)
+    nothing = cli("google-env", "--storage", "http://127.0.0.1:9", status=2)
+
+    assert "tunesmith serve" in nowhere.stderr
+    assert "behind --" in nothing.stderr
