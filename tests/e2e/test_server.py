@@ -173,7 +173,7 @@ def test_no_token_stands_in_the_log(serve: Serve, cli: Any) -> None:
     log = server.process.communicate()[1]
 
     assert '"status": 401' in log
-    assert secret.rpartition("_")[2] not in log
+    assert secret.split("_", 2)[2] not in log
     assert "wrong" not in log
 
 

@@ -240,7 +240,7 @@ def test_another_space_or_metric_is_refused_with_the_difference(make: Make, url:
     ("settings", "error", "words"),
     [
         ({"minimize": ()}, SpecError, "needs a metric"),
-        ({"minimize": "a b"}, SpecError, "name can't be"),
+        ({"minimize": "a  b"}, SpecError, "name can't be"),
         ({"name": "a/b"}, SpecError, "can't be called"),
         ({"algorithm": "bayes-o-matic"}, SpecError, "sobol"),
         ({"algorithm": "grid"}, SpecError, "continuous"),

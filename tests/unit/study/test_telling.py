@@ -259,8 +259,8 @@ def test_what_is_no_step_is_refused(step: object) -> None:
 
 
 def test_a_metric_needs_a_proper_name() -> None:
-    with pytest.raises(MetricError, match="'a b'"):
-        check_metrics({"a b": 1.0})
+    with pytest.raises(MetricError, match="'a  b'"):
+        check_metrics({"a  b": 1.0})
 
 
 # Ending by what was reported

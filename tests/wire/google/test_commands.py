@@ -40,10 +40,10 @@ for epoch in range(args.epochs):
 """
 JOB = """\
 trainingInput:
-  packageUris: [gs://b/trainer-0.1.tar.gz]
+  packageUris: [gs://bucket/trainer-0.1.tar.gz]
   pythonModule: trainer.task
   args: [--epochs=2]
-  jobDir: gs://b/out
+  jobDir: gs://bucket/out
   hyperparameters:
     hyperparameterMetricTag: accuracy
     maxTrials: 2
@@ -54,10 +54,10 @@ trainingInput:
 """
 RESUME = """\
 trainingInput:
-  packageUris: [gs://b/trainer-0.1.tar.gz]
+  packageUris: [gs://bucket/trainer-0.1.tar.gz]
   pythonModule: trainer.task
   args: [--epochs=2]
-  jobDir: gs://b/out
+  jobDir: gs://bucket/out
   hyperparameters: {resumePreviousJobId: census_1, maxTrials: 1}
 """
 
@@ -118,27 +118,16 @@ def test_check_shows_what_a_job_would_run_and_what_it_does_not_keep(folder: Path
     checked = CliRunner().invoke(check_command, ["census_1.yaml"], standalone_mode=False)
 
     assert checked.return_value == 0
-    assert "command of trial 1: python3 -m trainer.task --epochs=2 --job-dir=" in checked.stdout
+    assert "command of trial 1: python3 -m trainer.task --epochs=2 --lr=" in checked.stdout
+    assert "--job-dir " in checked.stdout
     assert "--units=" in checked.stdout
     assert "not kept: trainingInput.network: everything runs on this machine" in checked.stderr
-
-
-def test_the_guides_job_needs_a_cluster_and_says_so_before_any_trial() -> None:
-    with pytest.raises(SpecError) as caught:
-        read_plan(HERE / "cmle-hptuning.yaml", NOTHING)
-
-    (problem,) = caught.value.problems
-    assert problem.message.startswith(
-        "each trial of this job is 13 processes (1 primary, 9 workers, 3 parameter servers)"
-    )
 
 
 def test_an_image_alone_is_run_by_the_command_that_is_given(folder: Path) -> None:
     file = HERE / "vertex-seed-004.json"
     given = (sys.executable, "-m", "trainer.task", "--job-dir=x", "--epochs=1")
 
-    with pytest.raises(SpecError, match="horse-human-codelab:latest' can't be run here"):
-        read_plan(file, NOTHING)
     plan = read_plan(file, replace(NOTHING, program=given, max_trials=3))
 
     assert check_program(plan).command == given
@@ -166,7 +155,7 @@ def test_a_converted_job_is_a_native_file_that_reads(
     assert made.return_value == 0
     assert made.stderr.splitlines() == [
         "not kept: packageUris: the module runs where its source is, or is installed",
-        "not kept: output: trials have folders of their own, not gs://b/out",
+        "not kept: output: trials have folders of their own, not gs://bucket/out",
         "wrote tune.yaml",
     ]
     tune = parse_study((folder / "tune.yaml").read_text(encoding="utf-8"), Path("tune.yaml"))
