@@ -31,7 +31,7 @@ from tunesmith.service.refusals import (
 from tunesmith.storage import KeyReusedError
 from tunesmith.storage.wire import error_document, pack
 
-__all__ = ["Refused", "answer_faults", "fault_response", "status_of"]
+__all__ = ["Refused", "answer_faults", "error_response", "fault_response", "status_of"]
 
 _LOG = logging.getLogger("tunesmith.service")
 
@@ -100,6 +100,11 @@ def answer_faults(app: FastAPI) -> None:
 
 async def _ours(_: Request, error: Exception) -> Response:
     assert isinstance(error, TunesmithError)
+    return error_response(error)
+
+
+def error_response(error: TunesmithError) -> Response:
+    """Return the answer that says an error raised on purpose."""
     wait = next((s for kind, s in _WAIT_S.items() if isinstance(error, kind)), None)
     headers = {} if wait is None else {"Retry-After": str(wait)}
     document: dict[str, object] = {**error_document(error)}

@@ -9,8 +9,9 @@ from importlib.metadata import version
 from fastapi import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from tunesmith.errors import TunesmithError
 from tunesmith.service.access import Access
-from tunesmith.service.faults import Refused, fault_response
+from tunesmith.service.faults import Refused, error_response, fault_response
 from tunesmith.service.hosts import Hosts, is_same_site
 from tunesmith.service.settings import Settings
 
@@ -68,6 +69,9 @@ class Gate:
                 {**(refused.headers or {}), "Connection": "close"},
             )
             await response(scope, receive, send_with_heads)
+            return
+        except TunesmithError as error:  # the tokens are in a database that is away, perhaps
+            await error_response(error)(scope, receive, send_with_heads)
             return
         await self._app(scope, receive, send_with_heads)
 

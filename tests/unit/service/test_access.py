@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from tunesmith.errors import StorageError
 from tunesmith.service.settings import Limits
 from tunesmith.storage import ServedStorage
 
@@ -75,6 +76,22 @@ def test_a_token_says_who_one_is(serve: Serve, secret: Secret, connect: Connect)
     who = own.get("/whoami").json()
 
     assert (who["project"], who["role"], who["name"]) == ("vision", "worker", "worker of vision")
+
+
+def test_while_the_tokens_can_not_be_read_one_is_to_ask_again_later(
+    serve: Serve, secret: Secret, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = secret("read")
+    client = serve()
+
+    def away(*_: object) -> None:
+        raise StorageError("The storage is away.")
+
+    monkeypatch.setattr("tunesmith.storage.sql_tokens.SqlTokens.find", away)
+    answer = client.get("/whoami", Authorization=f"Bearer {token}")
+
+    assert (answer.status, answer.error["type"]) == (503, "StorageError")
+    assert int(answer.headers["Retry-After"]) > 0
 
 
 @pytest.mark.parametrize(
