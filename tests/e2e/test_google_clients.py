@@ -6,13 +6,17 @@ import signal
 import socket
 import subprocess
 import sys
-import venv
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
+import trustme
 import urllib3
+
+from tunesmith.service.fronts.google.gateway.schema import calls
 
 Until = Callable[..., None]
 
@@ -114,7 +118,7 @@ print(job["state"], [trial["finalMetric"]["objectiveValue"] for trial in job["tr
 """
 FAKE = """\
 class _Config:
-    pass
+    _api_transport = None
 global_config = _Config()
 """
 ASK = """\
@@ -125,19 +129,53 @@ print(settings._api_endpoint, settings._api_transport, settings._project, settin
 """
 
 
+# The newest, and one of the time of the guide whose cells these are (it needs pkg_resources).
+NEWEST = ("google-cloud-aiplatform>=1.43", "google-api-python-client")
+OF_ITS_TIME = ("google-cloud-aiplatform==1.8.0", "setuptools<81")
+FIELDS = """\
+import json
+from google.cloud import aiplatform_v1, aiplatform_v1beta1
+
+def told(descriptor, package, found):
+    name = descriptor.full_name.removeprefix(package)
+    if name in found or not descriptor.full_name.startswith(package):
+        return
+    found[name] = {field.name: [field.number, field.type, field.is_repeated, field.has_presence]
+        for field in descriptor.fields}
+    for field in descriptor.fields:
+        if field.message_type is not None:
+            told(field.message_type, package, found)
+        if field.enum_type is not None:
+            found[field.enum_type.full_name.removeprefix(package)] = {v.name: v.number for v in field.enum_type.values}
+
+names = input().split()
+found = {}
+for module, version in ((aiplatform_v1, "v1"), (aiplatform_v1beta1, "v1beta1")):
+    found[version] = {}
+    for name in names:
+        message = getattr(module, name)
+        told(message.pb(message()).DESCRIPTOR, f"google.cloud.aiplatform.{version}.", found[version])
+print(json.dumps(found))
+"""
+
+
 @pytest.fixture(scope="session")
-def google_python(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A Python with the newest of Google's clients."""
-    folder = tmp_path_factory.mktemp("google")
-    venv.create(folder, with_pip=True)
-    python = str(folder / "bin" / "python")
-    wanted = ["google-cloud-aiplatform>=1.43", "google-api-python-client"]
-    subprocess.run(
-        [python, "-m", "pip", "install", "-q", "--disable-pip-version-check", *wanted],
-        check=True,
-        capture_output=True,
-    )
-    return python
+def python_with(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
+    """Makes a Python with packages; returns its path."""
+
+    @cache
+    def make(*wanted: str) -> str:
+        folder = tmp_path_factory.mktemp("google")
+        python = str(folder / "bin" / "python")
+        uv = [sys.executable, "-m", "uv"]
+        for words in (
+            ["venv", "-q", "--clear", "--python", sys.executable, str(folder)],
+            ["pip", "install", "-q", "--python", python, *wanted],
+        ):
+            subprocess.run([*uv, *words], check=True, capture_output=True)
+        return python
+
+    return make
 
 
 class Server:
@@ -179,14 +217,22 @@ def server(cli: Any, until: Until, tmp_path: Path) -> Server:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("packages", [NEWEST, OF_ITS_TIME])
 def test_the_guide_s_cells_run_unchanged_although_the_server_is_killed_between(
-    server: Server, cli: Any, google_python: str, until: Until, tmp_path: Path
+    server: Server,
+    cli: Any,
+    python_with: Callable[..., str],
+    *,
+    until: Until,
+    tmp_path: Path,
+    packages: tuple[str, ...],
 ) -> None:
+    python = python_with(*packages)
     cli.write("notebook.py", CELLS)
     jobs = "/v1/projects/local/locations/us-central1/hyperparameterTuningJobs"
     process = server.start()
     client = cli.start(
-        "google-env", "--storage", server.url, "--", google_python, "notebook.py", stderr=None
+        "google-env", "--storage", server.url, "--", python, "notebook.py", stderr=None
     )
     until(lambda: "trials" in json.dumps(server.get(jobs)), timeout_s=60)
 
@@ -213,17 +259,67 @@ def test_the_guide_s_cells_run_unchanged_although_the_server_is_killed_between(
 
 @pytest.mark.slow
 def test_the_bundled_discovery_document_leads_to_the_server(
-    server: Server, cli: Any, google_python: str
+    server: Server, cli: Any, python_with: Callable[..., str]
 ) -> None:
     cli.write("submit.py", SUBMIT)
     server.start()
 
-    ran = cli("google-env", "--storage", server.url, "--", google_python, "submit.py")
+    ran = cli("google-env", "--storage", server.url, "--", python_with(*NEWEST), "submit.py")
 
     assert ran.stdout.startswith("409\nSUCCEEDED [")
     values = [float(text) for text in re.findall(r"[\d.]+(?=[,\]])", ran.stdout)]
     assert len(values) == 3
     assert values == sorted(values, reverse=True)
+
+
+@pytest.mark.slow
+def test_the_schemas_of_grpc_are_those_of_the_newest_client(
+    python_with: Callable[..., str],
+) -> None:
+    ours: dict[str, dict[str, Any]] = {}
+    wanted: set[str] = set()
+    for name, call in calls().items():
+        version = name[1:].removeprefix("google.cloud.aiplatform.").partition(".")[0]
+        if "aiplatform" in name:
+            wanted.add(call.request.DESCRIPTOR.name)
+            ours.setdefault(version, {})
+            for message in (call.request, call.response):
+                _told(message.DESCRIPTOR, f"google.cloud.aiplatform.{version}.", ours[version])
+
+    done = subprocess.run(
+        [python_with(*NEWEST), "-c", FIELDS],
+        input=" ".join(sorted(wanted)),
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+
+    theirs = json.loads(done.stdout)
+    assert set(ours) == set(theirs) == {"v1", "v1beta1"}
+    for version, messages in theirs.items():
+        for name, fields in messages.items():
+            # What only one of the versions has stands in the schema of both.
+            assert fields.items() <= ours[version][name].items(), name
+    for name, fields in ours["v1"].items():
+        both = {**theirs["v1"].get(name, {}), **theirs["v1beta1"].get(name, {})}
+        assert fields == both or name not in {**theirs["v1"], **theirs["v1beta1"]}, name
+
+
+def _told(descriptor: Any, package: str, found: dict[str, Any]) -> None:
+    """Write down the fields of a message, and of all that are in it, as the client's side does."""
+    name = descriptor.full_name.removeprefix(package)
+    if name in found or not descriptor.full_name.startswith(package):
+        return
+    found[name] = {
+        field.name: [field.number, field.type, field.is_repeated, field.has_presence]
+        for field in descriptor.fields
+    }
+    for field in descriptor.fields:
+        if field.message_type is not None:
+            _told(field.message_type, package, found)
+        if field.enum_type is not None:
+            values = {value.name: value.number for value in field.enum_type.values}
+            found[field.enum_type.full_name.removeprefix(package)] = values
 
 
 def test_google_env_gives_the_client_its_defaults_and_leaves_the_rest_alone(
@@ -250,6 +346,43 @@ def test_google_env_gives_the_client_its_defaults_and_leaves_the_rest_alone(
     assert "own" in ran.stdout.splitlines()
     assert failed.returncode == 7
     assert "no-such-program" in missing.stderr
+
+
+def test_a_server_speaks_grpc_with_a_certificate_of_its_own(
+    cli: Any, tmp_path: Path, until: Until
+) -> None:
+    authority = trustme.CA()
+    leaf = authority.issue_cert("localhost")
+    leaf.cert_chain_pems[0].write_to_path(tmp_path / "cert.pem")
+    leaf.private_key_pem.write_to_path(tmp_path / "key.pem")
+    words = ["serve", "--port", "0", "--grpc-port", "0"]
+    words += ["--grpc-certificate", "cert.pem", "--grpc-key", "key.pem"]
+    process = cli.start(*words)
+    try:
+        said = next(line for line in process.stderr if line.startswith("gRPC"))
+        until(lambda: process.stdout.readline().startswith("Tunesmith serves"))
+        port = re.fullmatch(r"gRPC on port (\d+)\n", said)
+        assert port is not None
+        trusted = grpc.ssl_channel_credentials(authority.cert_pem.bytes())
+        with grpc.secure_channel(f"localhost:{port[1]}", trusted) as channel:
+            locations: Any = channel.unary_unary("/google.cloud.location.Locations/ListLocations")
+            answer = locations(b"\x0a\x0aprojects/p", timeout=20)
+    finally:
+        process.terminate()
+        process.communicate(timeout=30)
+
+    assert b"projects/p/locations/us-central1" in answer
+    assert process.returncode == 0
+
+
+def test_a_certificate_needs_its_key(cli: Any, tmp_path: Path) -> None:
+    (tmp_path / "cert.pem").touch()
+
+    refused = cli(
+        "serve", "--grpc-port", "0", "--grpc-certificate", tmp_path / "cert.pem", status=2
+    )
+
+    assert "come together" in refused.stderr
 
 
 def test_google_env_needs_a_server_and_a_program(cli: Any) -> None:

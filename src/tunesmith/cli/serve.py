@@ -10,6 +10,7 @@ from typing import cast
 import click
 
 from tunesmith.cli.console import out, say
+from tunesmith.cli.grpc_front import grpc_options, serving_grpc
 from tunesmith.cli.options import storage_option
 from tunesmith.errors import SpecError, StorageError
 from tunesmith.execution.images import image_entry
@@ -66,6 +67,7 @@ __all__ = ["open_served", "serve_command"]
     help="What runs in place of a container image: the folder with its Dockerfile, or a command; may"
     " be repeated.",
 )
+@grpc_options
 @click.option(
     "--base-path", default="", metavar="/PATH", help="What a proxy puts before all paths."
 )
@@ -102,6 +104,9 @@ def serve_command(
     workers: int,
     buckets: Path | None,
     images: tuple[str, ...],
+    grpc_port: int | None,
+    grpc_certificate: Path | None,
+    grpc_key: Path | None,
     base_path: str,
     allowed_hosts: tuple[str, ...],
     trusted_proxies: tuple[str, ...],
@@ -147,8 +152,12 @@ def serve_command(
         logging.getLogger("tunesmith.requests").setLevel(logging.WARNING)
     _take_all_descriptors()
     app = make_app(served, settings)
-    with listen(settings) as listening:
+    with contextlib.ExitStack() as stack:
+        listening = stack.enter_context(listen(settings))
         where = address(settings, listening.getsockname()[1])
+        if grpc_port is not None:
+            place = f"{host}:{grpc_port}"
+            stack.enter_context(serving_grpc(place, where, grpc_certificate, grpc_key))
         run(app, settings, listening, lambda: _welcome(url, where, has_tokens=has_tokens))
     served.close()
     say("Tunesmith has ended. The same command starts it again; nothing is lost.")

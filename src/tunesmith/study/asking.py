@@ -48,14 +48,16 @@ class Asking:
         """Have up to ``count`` trials wait to be claimed; fewer if others were faster."""
         with self._live.lock, self._live.storage.asking(self._live.name):
             self._look(frozenset())
-            waiting = self._waiting()
-            if waiting >= count:
-                return
-            try:
-                self._decide(count - waiting, None)
-            except StudyEnded:  # those that wait are enough for some
-                if not waiting:
-                    raise
+            # Start points come one at a time, for one.
+            while (waiting := self._waiting()) < count:
+                try:
+                    self._decide(count - waiting, None)
+                except StudyEnded:  # those that wait are enough for some
+                    if not waiting:
+                        raise
+                    return
+                if self._waiting() <= waiting:  # others were faster
+                    return
 
     def _look(self, asking: Set[str]) -> None:
         """Find out how the study stands; raise `StudyEnded` if it wants no trials now."""

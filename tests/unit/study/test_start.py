@@ -64,3 +64,12 @@ def test_a_study_goes_on_only_with_its_own_constraints(make: Make, url: str) -> 
 
     with pytest.raises(MismatchError, match="constraints: were a <= 1, are now a <= 2"):
         make(name="s", storage=url, constraints={"a": "<= 2"})
+
+
+def test_as_many_wait_as_are_wanted_although_some_are_start_points(make: Make) -> None:
+    study = make(Space({"x": Double(0, 1, default=0.5)}), initial=[{"x": 0.25}])
+
+    study.fill(4)
+
+    assert [t.origin for t in study.trials][:2] == ["user", "default"]
+    assert len(study.trials) == 4

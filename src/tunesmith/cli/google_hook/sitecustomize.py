@@ -33,6 +33,10 @@ def _credentials() -> Any:
 def _point_aiplatform(module: ModuleType) -> None:
     """Give `aiplatform.init` its defaults."""
     settings = module.global_config
+    if not hasattr(
+        settings, "_api_transport"
+    ):  # before 1.43: it speaks gRPC alone, which finds its way
+        return
     settings._api_endpoint = os.environ[_SERVER]  # noqa: SLF001 - there is no other way in
     settings._api_transport = "rest"  # noqa: SLF001 - likewise; so below
     settings._credentials = _credentials()  # noqa: SLF001
