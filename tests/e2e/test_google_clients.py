@@ -88,8 +88,9 @@ hp_job = aiplatform.HyperparameterTuningJob(
 hp_job.run()
 """
 SUBMIT = """\
+import json
 import time
-from googleapiclient import discovery
+from googleapiclient import discovery, discovery_cache
 from googleapiclient.errors import HttpError
 
 ml = discovery.build("ml", "v1")
@@ -115,6 +116,11 @@ while True:
         break
     time.sleep(0.5)
 print(job["state"], [trial["finalMetric"]["objectiveValue"] for trial in job["trainingOutput"]["trials"]])
+
+# As CloudTuner does, which brings a document of its own.
+with open(discovery_cache.__path__[0] + "/documents/ml.v1.json") as file:
+    own = discovery.build_from_document(json.load(file))
+print([job["jobId"] for job in own.projects().jobs().list(parent="projects/p").execute()["jobs"]])
 """
 FAKE = """\
 class _Config:
@@ -269,6 +275,7 @@ def test_the_bundled_discovery_document_leads_to_the_server(
     assert ran.stdout.startswith("409\nSUCCEEDED [")
     values = [float(text) for text in re.findall(r"[\d.]+(?=[,\]])", ran.stdout)]
     assert len(values) == 3
+    assert ran.stdout.endswith("\n['census_1']\n")
     assert values == sorted(values, reverse=True)
 
 

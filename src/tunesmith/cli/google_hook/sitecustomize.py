@@ -10,6 +10,8 @@ import importlib
 import importlib.abc
 import importlib.machinery
 import importlib.util
+import inspect
+import json
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -44,19 +46,32 @@ def _point_aiplatform(module: ModuleType) -> None:
 
 
 def _point_discovery(module: ModuleType) -> None:
-    """Give `discovery.build("ml", "v1")` its defaults; other services stay where they are."""
-    build = module.build
+    """Give what builds clients of `ml` v1 its defaults; other services stay where they are."""
+    build, from_document = module.build, module.build_from_document
 
     def pointed(serviceName: str, version: str, *args: Any, **named: Any) -> Any:  # noqa: N803 - its own
         if serviceName == "ml":
-            if len(args) < 1 and "http" not in named and named.get("credentials") is None:
-                named["credentials"] = _credentials()
-            if named.get("client_options") is None:
-                named["client_options"] = {"api_endpoint": os.environ[_SERVER]}
-            named.setdefault("static_discovery", True)
+            _fill(named, has_http=bool(args))
+            if "static_discovery" in inspect.signature(build).parameters:
+                named.setdefault("static_discovery", True)
         return build(serviceName, version, *args, **named)
 
-    module.build = pointed  # type: ignore[attr-defined]
+    # CloudTuner has a document of its own.
+    def pointed_document(service: Any, *args: Any, **named: Any) -> Any:
+        told = service if isinstance(service, dict) else json.loads(service)
+        if told.get("name") == "ml":
+            _fill(named, has_http=len(args) > 2)
+        return from_document(service, *args, **named)
+
+    module.build, module.build_from_document = pointed, pointed_document  # type: ignore[attr-defined]
+
+
+def _fill(named: "dict[str, Any]", *, has_http: bool) -> None:
+    """Add credentials and the server's address to arguments that have none."""
+    if not has_http and named.get("http") is None and named.get("credentials") is None:
+        named["credentials"] = _credentials()
+    if named.get("client_options") is None:
+        named["client_options"] = {"api_endpoint": os.environ[_SERVER]}
 
 
 _POINTED: "dict[str, Callable[[ModuleType], None]]" = {
