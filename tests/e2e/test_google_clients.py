@@ -330,7 +330,7 @@ def _told(descriptor: Any, package: str, found: dict[str, Any]) -> None:
 
 
 def test_google_env_gives_the_client_its_defaults_and_leaves_the_rest_alone(
-    cli: Any, tmp_path: Path
+    server: Server, cli: Any, tmp_path: Path
 ) -> None:
     package = tmp_path / "fakes" / "google" / "cloud" / "aiplatform"
     package.mkdir(parents=True)
@@ -342,14 +342,15 @@ def test_google_env_gives_the_client_its_defaults_and_leaves_the_rest_alone(
     (auth / "credentials.py").write_text("def AnonymousCredentials():\n    return 'anonymous'\n")
     (tmp_path / "fakes" / "sitecustomize.py").write_text("print('own')\n")
     cli.write("ask.py", ASK)
+    server.start()
     cli.environment["PYTHONPATH"] = str(tmp_path / "fakes")
-    words = ["google-env", "--project", "q", "--storage", "http://127.0.0.1:9"]
+    words = ["google-env", "--project", "q", "--storage", server.url]
 
     ran = cli(*words, "--", sys.executable, "ask.py")
     failed = cli(*words, "--", sys.executable, "-c", "raise SystemExit(7)", status=7)
     missing = cli(*words, "--", "no-such-program", status=127)
 
-    assert ran.stdout.splitlines()[-1] == "http://127.0.0.1:9 rest q anonymous"
+    assert ran.stdout.splitlines()[-1] == f"{server.url} rest q anonymous"
     assert "own" in ran.stdout.splitlines()
     assert failed.returncode == 7
     assert "no-such-program" in missing.stderr
@@ -392,9 +393,15 @@ def test_a_certificate_needs_its_key(cli: Any, tmp_path: Path) -> None:
     assert "come together" in refused.stderr
 
 
-def test_google_env_needs_a_server_and_a_program(cli: Any) -> None:
+def test_google_env_needs_a_server_and_a_program(server: Server, cli: Any) -> None:
     nowhere = cli("google-env", "--", "true", status=2)
     nothing = cli("google-env", "--storage", "http://127.0.0.1:9", status=2)
+    away = cli("google-env", "--storage", "http://127.0.0.1:9", "--", "true", status=4)
+    cli.environment["GRPC_DEFAULT_SSL_ROOTS_FILE_PATH"] = "none.pem"
+    server.start()
+    rootless = cli("google-env", "--storage", server.url, "--", "true", status=4)
 
     assert "tunesmith serve" in nowhere.stderr
     assert "behind --" in nothing.stderr
+    assert "tunesmith serve" in away.stderr
+    assert "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH names none.pem" in rootless.stderr

@@ -88,10 +88,16 @@ def _variables(url: str, project: str) -> Iterator[dict[str, str]]:
     """Give what points clients at the server, with what stands behind it."""
     from tunesmith.storage.address import Address  # noqa: PLC0415 - loads an HTTP client
     from tunesmith.storage.credentials import find_token  # noqa: PLC0415 - likewise
+    from tunesmith.storage.http_client import HttpClient  # noqa: PLC0415 - likewise
     from tunesmith.storage.transport import Wires  # noqa: PLC0415 - likewise
 
     address = Address.parse(url)
-    token = find_token(address).token
+    found = find_token(address)
+    with contextlib.closing(HttpClient(address, found)) as client:
+        client.ask(
+            "GET", "/whoami", patience_s=0.0
+        )  # or else the program's client says it, in its way
+    token = found.token
     variables = _rest(address.base, token, project)
     if missing := missing_for_grpc():
         say(

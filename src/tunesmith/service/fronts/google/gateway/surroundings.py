@@ -9,6 +9,7 @@ from pathlib import Path
 
 import grpc
 
+from tunesmith.errors import StorageError
 from tunesmith.service.fronts.google.gateway.account import Account, Certificate
 from tunesmith.service.fronts.google.gateway.front import Admission, GrpcFront
 from tunesmith.service.fronts.google.gateway.transcoder import RefusedCall, Transcoder
@@ -30,6 +31,9 @@ def surroundings(
         transport: What sends requests to the server.
         headers: Who asks the server.
         project: Google's project, for a program that names none.
+
+    Raises:
+        StorageError: the file of roots that gRPC believes can't be read.
     """
     with tempfile.TemporaryDirectory(prefix="tunesmith-") as name:
         folder = Path(name)
@@ -68,5 +72,9 @@ def _admission(account: Account, headers: Mapping[str, str]) -> Admission:
 def _roots() -> bytes:
     """Return the roots that the program's gRPC would believe."""
     if own := os.environ.get(_ROOTS):
-        return Path(own).read_bytes()
+        try:
+            return Path(own).read_bytes()
+        except OSError as error:
+            msg = f"{_ROOTS} names {own}, which can't be read: {error.strerror}."
+            raise StorageError(msg) from error
     return (files("grpc._cython") / "_credentials" / "roots.pem").read_bytes()
