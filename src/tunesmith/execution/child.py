@@ -1,6 +1,7 @@
 """Starts processes that end with the tuner, however the tuner ends."""
 
 import contextlib
+import errno
 import os
 import subprocess
 import sys
@@ -26,7 +27,7 @@ class Nursery:
     def __init__(self, owner: str) -> None:
         self._owner = owner
         self._reaper: subprocess.Popen[bytes] | None = None
-        self._groups: set[int] = set()
+        self._children: dict[int, subprocess.Popen[bytes]] = {}
         self._lock = threading.Lock()
 
     def start(
@@ -56,18 +57,21 @@ class Nursery:
         """
         with self._lock:
             self._watch()  # before the process starts, so that no moment is unwatched
-        process = subprocess.Popen(
-            words,
-            cwd=directory,
-            env={**environment, MARK: str(mark), OWNER: self._owner},
-            stdin=subprocess.DEVNULL,
-            stdout=stdout,
-            stderr=stderr,
-            pass_fds=files,
-            start_new_session=True,
-        )
+        try:
+            process = subprocess.Popen(
+                words,
+                cwd=directory,
+                env={**environment, MARK: str(mark), OWNER: self._owner},
+                stdin=subprocess.DEVNULL,
+                stdout=stdout,
+                stderr=stderr,
+                pass_fds=files,
+                start_new_session=True,
+            )
+        except ValueError as error:  # a sign that no process can be given, such as NUL
+            raise OSError(errno.EINVAL, str(error), words[0]) from error
         with self._lock:
-            self._groups.add(process.pid)
+            self._children[process.pid] = process
             self._note(f"+{process.pid}\n")
         return process
 
@@ -88,25 +92,28 @@ class Nursery:
         """Return the exit status of a process that has ended, and forget it."""
         status = process.wait()
         with self._lock:
-            self._groups.discard(process.pid)
-            self._note(f"-{process.pid}\n")
+            if self._children.pop(process.pid, None) is not None:
+                self._note(f"-{process.pid}\n")
         return status
 
     def close(self) -> None:
-        """Kill what left its group, such as daemons, and let the reaper go."""
+        """Kill what left its group, such as daemons, and what nobody has outlasted; let the reaper go."""
         with self._lock:
             if self._reaper is not None:
                 kill_marked(owner=self._owner)
+                while self._children:
+                    pid, process = self._children.popitem()
+                    sweep(pid)
+                    process.wait()
                 self._note(".\n")
                 self._dismiss(self._reaper)
                 self._reaper = None
 
     def _watch(self) -> None:
         """Start a reaper if there is none, or if it was killed."""
-        if self._reaper is not None and self._reaper.poll() is None:
+        before = self._reaper
+        if before is not None and before.poll() is None:
             return
-        if self._reaper is not None:
-            self._dismiss(self._reaper)
         self._reaper = subprocess.Popen(
             [sys.executable, "-I", "-S", reaper.__file__, self._owner],
             bufsize=0,
@@ -115,7 +122,9 @@ class Nursery:
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
-        self._note("".join(f"+{pid}\n" for pid in self._groups))
+        if before is not None:
+            self._dismiss(before)
+        self._note("".join(f"+{pid}\n" for pid in self._children))
 
     def _note(self, text: str) -> None:
         assert self._reaper is not None

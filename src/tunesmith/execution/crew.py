@@ -2,7 +2,6 @@
 
 import threading
 from dataclasses import replace
-from pathlib import Path
 
 from tunesmith.execution.base import Ended, Outcome
 from tunesmith.execution.cluster import Replica
@@ -25,17 +24,13 @@ class Crew:
 
     Args:
         number: The trial.
-        directory: Its directory.
         guard: Ends its processes.
         resources: Its limits.
         restart: What happens when a replica is killed from outside.
     """
 
-    def __init__(
-        self, number: int, directory: Path, guard: Guard, resources: Resources, restart: Restart
-    ) -> None:
+    def __init__(self, number: int, guard: Guard, resources: Resources, restart: Restart) -> None:
         self.number = number
-        self.directory = directory
         self.guard = guard
         self._resources = resources
         self._restart = restart

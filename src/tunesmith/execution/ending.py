@@ -1,5 +1,6 @@
 """What a process's exit status says about its trial."""
 
+import errno
 import signal
 from pathlib import Path
 
@@ -14,6 +15,11 @@ _TAIL_BYTES = 8192
 _OWN_FAULT = {
     signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGSEGV, signal.SIGSYS,
     signal.SIGTRAP, signal.SIGXCPU, signal.SIGXFSZ, signal.SIGPIPE, signal.SIGALRM,
+}  # fmt: skip
+
+# Starting the same program once more would end likewise.
+_WRONG_PROGRAM = {
+    errno.ENOENT, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EINVAL, errno.ENOEXEC, errno.E2BIG,
 }  # fmt: skip
 
 
@@ -40,8 +46,7 @@ def explain_exit(number: int, status: int, guard: Guard, stderr: Path) -> Ended:
 
 def explain_start(number: int, error: OSError) -> Ended:
     """Return how a trial ended whose process could not be started."""
-    wrong = isinstance(error, FileNotFoundError | PermissionError | NotADirectoryError)
-    outcome = Outcome.FAILED if wrong else Outcome.LOST
+    outcome = Outcome.FAILED if error.errno in _WRONG_PROGRAM else Outcome.LOST
     return Ended(number, outcome, f"it could not be started: {error}")
 
 

@@ -23,21 +23,12 @@ import cloudpickle
 
 from tunesmith.errors import Problem, SpecError
 from tunesmith.execution.base import Ended, Outcome, Reported
-from tunesmith.execution.child import Nursery
-from tunesmith.execution.ending import explain_exit, explain_start
+from tunesmith.execution.ending import explain_exit
 from tunesmith.execution.guard import Guard
 from tunesmith.execution.live import check_function
 from tunesmith.execution.messages import Answer, Hello, Raised, Report, Returned, Run, Signalled
+from tunesmith.execution.running import RunningTrials
 from tunesmith.execution.slots import Slot, Slots
-from tunesmith.execution.tree import kill_marked
-from tunesmith.execution.watch import Watch
-from tunesmith.execution.workdir import (
-    MissingCheckpointError,
-    make_root,
-    prepare,
-    trial_directory,
-    trial_environment,
-)
 from tunesmith.model import Resources, StudySpec, Trial
 from tunesmith.space import Space
 from tunesmith.stopping import Verdict
@@ -91,15 +82,10 @@ class FunctionExecutor:
         resources: Resources,
     ) -> None:
         self._hello = Hello(function, tuple(sys.path))
-        self._study = study
-        self._spec = spec
-        self._root = root
-        self._worker = worker
+        self._objective = spec.objective.metric
         self._resources = resources
         self._slots = Slots(resources)
-        make_root(root, study)
-        self._watch = Watch()
-        self._nursery = Nursery(worker)
+        self._trials = RunningTrials(self._slots, study=study, spec=spec, root=root, worker=worker)
         self._marks = (root / "workers" / f"{worker}-{i}" for i in count(1))
         self._workers: list[_Worker] = []
         self._serving: dict[int, _Worker] = {}
@@ -111,62 +97,57 @@ class FunctionExecutor:
 
     def directory(self, number: int) -> Path:
         """Return the working directory of a trial."""
-        return trial_directory(self._root, self._study, number)
+        return self._trials.directory(number)
 
     def start(self, trial: Trial) -> None:
         """Start a trial; its end comes from `wait`, also if the start fails."""
-        directory = self.directory(trial.number)
-        try:
-            prepare(directory, trial)
-        except MissingCheckpointError as error:
-            self._watch.put(Ended(trial.number, Outcome.FAILED, str(error)))
-            return
-        slot = self._slots.take()
-        try:
-            worker = self._idle_worker(slot)
-        except OSError as error:
-            self._slots.give_back(slot)
-            self._watch.put(explain_start(trial.number, error))
-            return
-        worker.idle = False
-        self._serving[trial.number] = worker
-        guard = Guard([worker.process.pid], self._resources)
-        self._watch.guard(trial.number, guard)
-        variables = trial_environment(directory, trial, self._study, self._spec, self._worker)
-        run = Run(trial.number, dict(trial.values), str(directory), variables, trial.budget)
-        threading.Thread(target=self._serve, args=(worker, run, guard), daemon=True).start()
+        self._trials.start(trial, self._begin)
 
     def wait(self, timeout_s: float) -> Reported | Ended | None:
         """Return what happens next, or None after ``timeout_s`` seconds in which nothing did."""
-        event = self._watch.wait(timeout_s)
+        event = self._trials.wait(timeout_s)
         if isinstance(event, Ended) and event.number in self._serving:
             worker = self._serving.pop(event.number)
             worker.idle = True
-            self._slots.give_back(worker.slot)
             if worker.buried:
                 self._dismiss(worker)
         return event
 
     def stop(self, number: int, outcome: Outcome, reason: str) -> None:
         """Ask a trial's processes to end (SIGTERM), then make them (SIGKILL); it ends as ``outcome``."""
-        self._watch.stop(number, outcome, reason)
+        self._trials.stop(number, outcome, reason)
 
     def kill(self) -> None:
         """End all processes at once, without grace."""
-        self._watch.kill()
+        self._trials.kill()
 
     def close(self) -> None:
         """End what still runs and leave nothing behind."""
-        self._watch.kill()
+        self._trials.kill()
         for worker in self._serving.values():
             # It may wait for an answer, and nobody else gives one.
             worker.answers.put(Verdict("the tuner is ending"))
-        while self._watch.busy:
+        while self._serving:
             self.wait(1.0)
         for worker in list(self._workers):
             self._end_worker(worker)
             self._dismiss(worker)
-        self._nursery.close()
+        self._trials.close()
+
+    def _begin(self, trial: Trial, slot: Slot) -> None:
+        worker = self._idle_worker(slot)
+        guard = Guard([worker.process.pid], self._resources)
+        run = Run(
+            trial.number,
+            dict(trial.values),
+            str(self.directory(trial.number)),
+            self._trials.variables(trial),
+            trial.budget,
+        )
+        threading.Thread(target=self._serve, args=(worker, run, guard), daemon=True).start()
+        worker.idle = False
+        self._serving[trial.number] = worker
+        self._trials.guard(trial.number, guard)
 
     def _idle_worker(self, slot: Slot) -> _Worker:
         for worker in [w for w in self._workers if w.idle]:
@@ -179,7 +160,7 @@ class FunctionExecutor:
         mark = next(self._marks)
         with theirs:
             try:
-                process = self._nursery.start(
+                process = self._trials.nursery.start(
                     [sys.executable, "-m", "tunesmith.execution.worker", str(theirs.fileno())],
                     environment={**os.environ, **slot.variables()},
                     mark=mark,
@@ -198,9 +179,9 @@ class FunctionExecutor:
     def _end_worker(self, worker: _Worker) -> int:
         """Kill a worker, if it lives, and all its processes; return its exit status."""
         worker.process.kill()
-        self._nursery.outlast(worker.process)
+        self._trials.nursery.outlast(worker.process)
         worker.buried = True
-        return self._nursery.bury(worker.process)
+        return self._trials.nursery.bury(worker.process)
 
     def _dismiss(self, worker: _Worker) -> None:
         worker.connection.close()
@@ -215,14 +196,8 @@ class FunctionExecutor:
             guard.release()
             ended = self._ended(run.number, message)
         except (EOFError, OSError):
-            self._nursery.outlast(worker.process)
-            guard.release()
-            ended = explain_exit(
-                run.number,
-                self._nursery.bury(worker.process),
-                guard,
-                Path(run.directory) / "stderr",
-            )
+            status = self._trials.outlast(worker.process, guard)
+            ended = explain_exit(run.number, status, guard, Path(run.directory) / "stderr")
             worker.buried = True
             if ended.outcome is Outcome.SUCCEEDED:
                 ended = Ended(run.number, Outcome.FAILED, "the function ended its own process")
@@ -230,22 +205,21 @@ class FunctionExecutor:
             # The signal to end may reach a worker late, in its next trial: so it gets none.
             if not worker.buried:
                 self._end_worker(worker)
-            kill_marked(owner=self._worker, directories=[run.directory, str(worker.mark)])
+            self._trials.sweep(run.number, worker.mark)
             if ended.outcome is not Outcome.SUCCEEDED:
                 ended = Ended(run.number, guard.outcome, guard.reason)
-        self._watch.put(ended)
+        self._trials.put(ended)
 
     def _ask_tuner(self, worker: _Worker, number: int, report: Report) -> None:
         answer = worker.answers.put
-        self._watch.put(Reported(number, report.step, report.metrics, report.elapsed_s, answer))
+        self._trials.put(Reported(number, report.step, report.metrics, report.elapsed_s, answer))
         verdict = worker.answers.get()
         worker.connection.send(Answer(verdict.reason, verdict.pause))
 
     def _ended(self, number: int, message: object) -> Ended:
         match message:
             case Returned(metrics):
-                objective = self._spec.objective.metric
-                named = {name or objective: value for name, value in metrics.items()}
+                named = {name or self._objective: value for name, value in metrics.items()}
                 return Ended(number, Outcome.SUCCEEDED, metrics=named)
             case Signalled(kind, reason):
                 return Ended(number, _OUTCOMES[kind], reason)

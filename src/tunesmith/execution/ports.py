@@ -29,6 +29,7 @@ class Ports:
 
     Raises:
         StorageError: there are not as many free ones.
+        OSError: the system gives no more sockets.
     """
 
     def __init__(self, count: int) -> None:
@@ -36,14 +37,17 @@ class Ports:
         self._held: dict[int, socket.socket] = {}
         candidates = list(range(_FIRST, _end()))
         random.SystemRandom().shuffle(candidates)
-        for port in candidates:
-            if len(self._held) == count:
-                break
-            self._try(port)
-        if len(self._held) < count:
+        try:
+            while len(self._held) < count:
+                if not candidates:
+                    msg = (
+                        f"No {count} ports between {_FIRST} and {_end()} are free on this machine."
+                    )
+                    raise StorageError(msg)
+                self._try(candidates.pop())
+        except BaseException:
             self.close()
-            msg = f"No {count} ports between {_FIRST} and {_end()} are free on this machine."
-            raise StorageError(msg)
+            raise
         self.numbers = tuple(self._held)
 
     def open(self, port: int) -> None:

@@ -22,6 +22,9 @@ class Shares:
         resources: What was set for a trial on this machine; its GPUs come before the job's wish.
         gpus: The GPUs there are; found out if None.
 
+    Attributes:
+        slots: What each trial has, for all its replicas.
+
     Raises:
         SpecError: ``resources`` needs more than there is.
     """
@@ -33,21 +36,8 @@ class Shares:
             wishes[0] = resources.gpus
         there = list(gpus if gpus is not None else visible_gpus() if any(wishes) else ())
         wanted = resources.gpus or min(sum(wishes), len(there))
-        self._slots = Slots(replace(resources, gpus=wanted), gpus=there)
+        self.slots = Slots(replace(resources, gpus=wanted), gpus=there)
         self._wishes = wishes
-
-    @property
-    def count(self) -> int | None:
-        """How many trials fit at once; None for as many as are wanted."""
-        return self._slots.count
-
-    def take(self) -> Slot:
-        """Return what a trial has; the caller keeps to `count`."""
-        return self._slots.take()
-
-    def give_back(self, slot: Slot) -> None:
-        """Return what a trial had."""
-        self._slots.give_back(slot)
 
     def of(self, member: Replica, slot: Slot) -> Slot:
         """Return a replica's share of what its trial has."""
@@ -58,3 +48,8 @@ class Shares:
         # With fewer than were wished for, several replicas see the same ones.
         places = range(first, first + min(wished, len(slot.gpus)))
         return replace(slot, gpus=tuple(slot.gpus[i % len(slot.gpus)] for i in places))
+
+    def variables(self, member: Replica, slot: Slot) -> dict[str, str]:
+        """Return the variables that tell a replica what it has, and hide the GPUs of the others."""
+        hidden = {"CUDA_VISIBLE_DEVICES": ""} if slot.gpus else {}
+        return hidden | self.of(member, slot).variables()

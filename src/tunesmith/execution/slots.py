@@ -1,5 +1,6 @@
 """Hands out the machine's GPUs and CPUs, so that no two trials get the same one."""
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -32,10 +33,10 @@ class Slot:
     def pin(self, pid: int) -> None:
         """Keep a process that has just started, and what it will start, on the slot's CPUs."""
         if self.cpus and hasattr(os, "sched_setaffinity"):
-            try:
+            # It has ended already; or these CPUs were taken from the tuner since it began, and then it
+            # runs on those that are left, as the system has it for processes that run.
+            with contextlib.suppress(OSError):
                 os.sched_setaffinity(pid, self.cpus)
-            except ProcessLookupError:
-                return
 
 
 class Slots:

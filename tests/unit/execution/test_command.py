@@ -93,6 +93,59 @@ def test_a_start_that_fails_gives_its_slot_back(
         assert next_end(executor).number == number
 
 
+def test_words_that_no_process_can_be_given_fail_the_trial(
+    commands: Commands, trial: MakeTrial, next_end: NextEnd
+) -> None:
+    executor = commands("echo", "a\0b")
+
+    executor.start(trial())
+
+    ended = next_end(executor)
+    assert ended.outcome is Outcome.FAILED
+    assert "could not be started" in ended.reason
+
+
+def test_a_trial_whose_parent_has_left_nothing_fails(commands: Commands, next_end: NextEnd) -> None:
+    executor = commands("true")
+
+    executor.start(Trial(2, {"x": 0.5}, attempt=1, parent=1))
+
+    ended = next_end(executor)
+    assert ended.outcome is Outcome.FAILED
+    assert "checkpoints of its parent" in ended.reason
+
+
+def test_a_file_that_is_no_program_fails_the_trial_at_once(
+    commands: Commands, trial: MakeTrial, next_end: NextEnd, tmp_path: Path
+) -> None:
+    script = tmp_path / "train"
+    script.write_text("no line says what runs it\n")
+    script.chmod(0o755)
+    executor = commands(str(script))
+
+    executor.start(trial())
+
+    ended = next_end(executor)
+    assert ended.outcome is Outcome.FAILED
+    assert "Exec format error" in ended.reason
+
+
+def test_a_folder_that_cannot_be_written_costs_no_slot(
+    commands: Commands, trial: MakeTrial, next_end: NextEnd
+) -> None:
+    executor = commands("true", resources=Resources(cpus=len(os.sched_getaffinity(0))))
+    folder = executor.directory(1).parent
+    folder.rmdir()
+    folder.write_text("a file where the folder was")
+    with pytest.raises(StorageError):
+        executor.start(trial())
+
+    folder.unlink()
+    executor.start(trial())
+
+    assert next_end(executor) == Ended(1, Outcome.SUCCEEDED)
+
+
 def test_cpus_set_aside_are_all_that_the_program_may_use(
     commands: Commands, trial: MakeTrial, next_end: NextEnd
 ) -> None:
@@ -158,7 +211,6 @@ def test_a_program_that_kills_itself_by_a_fault_failed(
 def test_a_program_killed_from_outside_is_lost(
     commands: Commands, trial: MakeTrial, next_end: NextEnd, marked: Marked, until: Until
 ) -> None:
-    executor = commands("sleep", "600")
     executor = commands("sh", "-c", "echo ready; exec sleep 600", "sh")
     executor.start(trial())
     until(lambda: is_ready(executor))
@@ -260,7 +312,6 @@ def test_another_tuners_attempt_in_the_same_directory_outlives_this_one(
 def test_past_its_time_limit_a_trial_fails(
     commands: Commands, trial: MakeTrial, next_end: NextEnd
 ) -> None:
-    executor = commands("sleep", "600", resources=Resources(time_limit_s=0.1))
     executor = commands(
         "sh", "-c", "exec sleep 600", "sh", resources=Resources(time_limit_s=0.1, grace_s=5.0)
     )

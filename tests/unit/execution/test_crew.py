@@ -1,5 +1,4 @@
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
@@ -21,7 +20,7 @@ def crew() -> Make:
 
     def make(restart: Restart = "replica") -> Crew:
         resources = Resources()
-        crew = Crew(7, Path(), Guard([], resources), resources, restart)
+        crew = Crew(7, Guard([], resources), resources, restart)
         for replica in (CHIEF, WORKER, SERVER):
             crew.begin(replica)
         return crew

@@ -2,6 +2,7 @@ import json
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tunesmith.errors import SpecError, StorageError
-from tunesmith.execution import Ended, Outcome
+from tunesmith.execution import Ended, Outcome, ports
 from tunesmith.execution.buckets import Buckets
 from tunesmith.execution.images import ImageEntry
 from tunesmith.execution.job import Identity, JobExecutor
@@ -74,6 +75,10 @@ def shown(executor: JobExecutor, name: str = "stdout", number: int = 1) -> Mappi
     document = json.loads((executor.directory(number) / name).read_text())
     assert isinstance(document, dict)
     return document
+
+
+def open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 def variables(executor: JobExecutor, name: str = "stdout") -> Mapping[str, str]:
@@ -257,6 +262,65 @@ def test_a_trial_starts_with_all_replicas_or_with_none(
     ended = next_end(executor)
     assert ended.outcome is Outcome.FAILED
     assert "no-such-program-here" in ended.reason
+    assert not marked()
+
+
+def test_words_that_no_process_can_be_given_fail_the_trial_and_leave_nothing(
+    jobs: Jobs, trial: MakeTrial, next_end: NextEnd, marked: Marked
+) -> None:
+    pools = (python(WAITS), Pool(2, command=("true", "a\0b")))
+    executor = jobs(Job(pools, "vertex"))
+
+    executor.start(trial())
+
+    ended = next_end(executor)
+    assert ended.outcome is Outcome.FAILED
+    assert "could not be started" in ended.reason
+    assert not marked()
+
+
+def test_a_trial_whose_parent_has_left_nothing_fails(jobs: Jobs, next_end: NextEnd) -> None:
+    executor = jobs(Job((python("pass"),), "vertex"))
+
+    executor.start(Trial(2, {"x": 0.5}, attempt=1, parent=1))
+
+    ended = next_end(executor)
+    assert ended.outcome is Outcome.FAILED
+    assert "checkpoints of its parent" in ended.reason
+
+
+def test_a_start_that_fails_gives_the_slot_and_the_ports_back(
+    jobs: Jobs, trial: MakeTrial, next_end: NextEnd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3")
+    executor = jobs(Job((python("pass"),), "vertex"), resources=Resources(gpus=1))
+    with monkeypatch.context() as crowded:
+        crowded.setattr(ports, "_end", lambda: 0)
+        with pytest.raises(StorageError, match="ports"):
+            executor.start(trial())
+    before = open_files()
+
+    executor.start(trial())
+
+    assert executor.slots == 1
+    assert next_end(executor) == Ended(1, Outcome.SUCCEEDED)
+    assert open_files() == before + 1  # the reaper's pipe
+
+
+def test_a_start_without_a_thread_to_follow_it_is_cleared_away_by_closing(
+    jobs: Jobs, trial: MakeTrial, marked: Marked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    executor = jobs(Job((python(WAITS), python(WAITS)), "vertex"))
+    with monkeypatch.context() as crowded:
+        crowded.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(RuntimeError):
+            executor.start(trial())
+
+    executor.close()
+
     assert not marked()
 
 

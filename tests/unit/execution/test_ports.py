@@ -1,4 +1,6 @@
+import errno
 import socket
+from typing import Any
 
 import pytest
 
@@ -44,6 +46,25 @@ def test_a_port_is_locked_also_after_its_replica_has_started(
     again = Ports(1)
     assert again.numbers == (port,)
     again.close()
+
+
+def test_a_machine_that_gives_no_more_sockets_keeps_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[socket.socket] = []
+
+    class Few(socket.socket):
+        def __init__(self, *args: Any) -> None:
+            if len(given) == 5:
+                raise OSError(errno.EMFILE, "Too many open files")
+            super().__init__(*args)
+            given.append(self)
+
+    monkeypatch.setattr(socket, "socket", Few)
+
+    with pytest.raises(OSError, match="Too many"):
+        Ports(10)
+
+    assert len(given) == 5
+    assert {each.fileno() for each in given} == {-1}
 
 
 def test_ports_are_below_those_that_the_system_gives_away() -> None:

@@ -128,6 +128,29 @@ def test_a_reaper_that_was_killed_is_replaced(
     assert another != reaper
 
 
+def test_a_trial_s_end_is_told_also_where_no_other_reaper_can_be_started(
+    *,
+    commands: Callable[..., CommandExecutor],
+    trial: Callable[..., Trial],
+    next_end: Callable[..., Ended],
+    until: Until,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    executor = commands("sh", "-c", "exec sleep 600", "sh")
+    executor.start(trial(1))
+    (reaper,) = reapers(f"tuner of {tmp_path}")
+    os.kill(reaper, signal.SIGKILL)
+    until(lambda: not reapers(f"tuner of {tmp_path}"))
+    monkeypatch.setattr(sys, "executable", "/no/such/python")
+    executor.start(trial(2))
+    assert next_end(executor).outcome is Outcome.FAILED
+
+    executor.stop(1, Outcome.STOPPED, "enough")
+
+    assert next_end(executor) == Ended(1, Outcome.STOPPED, "enough")
+
+
 def test_another_tuners_processes_are_none_of_a_reapers_business(
     tmp_path: Path, tuner: Callable[[str], subprocess.Popen[bytes]], marked: Marked, until: Until
 ) -> None:

@@ -100,3 +100,11 @@ def test_a_slot_tells_libraries_how_many_threads_they_may_start() -> None:
 
     assert variables["CUDA_VISIBLE_DEVICES"] == "5"
     assert variables["OMP_NUM_THREADS"] == variables["MKL_NUM_THREADS"] == "2"
+
+
+def test_cpus_that_were_taken_away_since_hold_no_program_up() -> None:
+    before = os.sched_getaffinity(0)
+
+    Slot(cpus=(1000,)).pin(os.getpid())
+
+    assert os.sched_getaffinity(0) == before

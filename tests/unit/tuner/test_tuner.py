@@ -423,11 +423,11 @@ def test_two_hundred_trials_leave_no_open_files(make: Make) -> None:
     assert len(list(Path("/proc/self/fd").iterdir())) <= before + 4
 
 
-def test_a_frozen_program_is_ended_by_force(python: Make, until: Until) -> None:
+def test_a_frozen_program_is_ended_by_force(python: Make, until: Until, marked: Marked) -> None:
     setting = python(f"print('y=1'); {WAITS}", max_trials=1, grace_s=0.2)
     with setting.working():
         until(lambda: "ready" in setting.output(1))
-        (leader,) = setting.executor._watch._guards[1]._leaders
+        (leader,) = marked()
         os.kill(leader, signal.SIGSTOP)
         setting.person.request_stop(1, "it hangs")
 
