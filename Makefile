@@ -14,18 +14,18 @@ demo: $(READY)
 	$(BIN)/python examples/digits/demo.py
 
 test: $(READY)
-	$(BIN)/python -m pytest -n auto -m "not slow"
-	$(BIN)/python -m pytest -n auto -m slow
+	$(BIN)/python -m pytest -n auto --dist worksteal -m "not slow"
+	$(BIN)/python -m pytest -n auto --dist worksteal -m slow
 
 quick: $(READY)
-	$(BIN)/python -m pytest -n auto -m "not slow" tests/unit tests/contract
+	$(BIN)/python -m pytest -n auto --dist worksteal -m "not slow" tests/unit tests/contract
 
 check: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto --dist worksteal
 	$(BIN)/python docs/reference.py --check
 
 format: $(READY)

@@ -87,6 +87,20 @@ def test_a_finished_study_run_again_says_so(cli: Any, tune_file: TuneFile) -> No
     assert len(cli.trials()) == 2
 
 
+def test_more_trials_are_not_offered_to_a_study_that_has_enough(
+    cli: Any, tune_file: TuneFile
+) -> None:
+    tune_file("echo y=1", until={"no_improvement": 1})
+    cli("run", "tune.yaml")
+
+    again = cli("run", "tune.yaml").stderr
+    more = cli("set", "s", "trials=+10").stderr
+
+    assert "trials=+10" not in again
+    assert "More: other conditions, in the file's `until` or as options" in again
+    assert "it starts no new ones: 1 trial was no better than trial 1" in more
+
+
 def test_a_larger_budget_in_the_file_goes_on(cli: Any, tune_file: TuneFile) -> None:
     tune_file(max_trials=2)
     cli("run", "tune.yaml")

@@ -125,6 +125,8 @@ print([job["jobId"] for job in own.projects().jobs().list(parent="projects/p").e
 FAKE = """\
 class _Config:
     _api_transport = None
+    def init(self):
+        pass
 global_config = _Config()
 """
 ASK = """\
@@ -132,6 +134,30 @@ import sitecustomize
 from google.cloud.aiplatform import initializer
 settings = initializer.global_config
 print(settings._api_endpoint, settings._api_transport, settings._project, settings._credentials)
+"""
+
+# Waits for a word, makes a call, and ends without its answer.
+CALLS = """\
+import sys, threading
+import google.auth, grpc
+from google.auth import jwt
+from google.auth.transport.grpc import AuthMetadataPlugin
+from google.auth.transport.requests import Request
+
+account, _ = google.auth.default()
+signed = jwt.Credentials.from_signing_credentials(account, audience="https://aiplatform.googleapis.com/")
+channel = grpc.secure_channel("aiplatform.googleapis.com:443", grpc.composite_channel_credentials(
+    grpc.ssl_channel_credentials(),
+    grpc.metadata_call_credentials(AuthMetadataPlugin(signed, Request()))))
+call = channel.unary_unary("/google.cloud.location.Locations/ListLocations")
+call(b"\\n\\x0aprojects/p", timeout=20)
+print("knows the way", flush=True)
+sys.stdin.readline()
+made = call.future(b"\\n\\x0aprojects/p")
+try:
+    made.result(timeout=3)
+except grpc.FutureTimeoutError:
+    sys.exit(3)
 """
 
 
@@ -356,6 +382,60 @@ def test_google_env_gives_the_client_its_defaults_and_leaves_the_rest_alone(
     assert "no-such-program" in missing.stderr
 
 
+# Ends as a signal wants it to, with a status of its own.
+WAITS = """\
+import signal, sys
+for number in (signal.SIGTERM, signal.SIGHUP):
+    signal.signal(number, lambda number, frame: sys.exit(number + 10))
+print("waits", flush=True)
+signal.pause()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_google_env_passes_on_signals_and_leaves_nothing_when_its_program_ends(
+    server: Server, cli: Any, tmp_path: Path, *, number: signal.Signals
+) -> None:
+    left = tmp_path / "left"
+    left.mkdir()
+    cli.environment["TMPDIR"] = str(left)
+    server.start()
+    process = cli.start("google-env", "--storage", server.url, "--", sys.executable, "-c", WAITS)
+    assert process.stdout.readline() == "waits\n"
+    inside = list(left.iterdir())
+
+    process.send_signal(number)
+    process.communicate(timeout=30)
+
+    assert process.returncode == number + 10
+    assert len(inside) == 1
+    assert not inside[0].exists()
+
+
+def test_google_env_does_not_outlive_its_program_for_calls_that_wait_for_a_server(
+    server: Server, cli: Any
+) -> None:
+    running = server.start()
+    process = cli.start(
+        "google-env",
+        "--storage",
+        server.url,
+        "--",
+        sys.executable,
+        "-c",
+        CALLS,
+        stderr=None,
+        stdin=subprocess.PIPE,
+    )
+    assert process.stdout.readline() == "knows the way\n"
+    running.kill()
+    running.wait()
+
+    process.communicate("\n", timeout=30)
+
+    assert process.returncode == 3
+
+
 def test_a_server_speaks_grpc_with_a_certificate_of_its_own(
     cli: Any, tmp_path: Path, until: Until
 ) -> None:
@@ -381,6 +461,23 @@ def test_a_server_speaks_grpc_with_a_certificate_of_its_own(
 
     assert b"projects/p/locations/us-central1" in answer
     assert process.returncode == 0
+
+
+def test_a_server_on_an_address_of_ipv6_speaks_grpc_there(cli: Any, until: Until) -> None:
+    process = cli.start("serve", "--host", "::1", "--port", "0", "--grpc-port", "0")
+    try:
+        said = next(line for line in process.stderr if "gRPC" in line)
+        until(lambda: process.stdout.readline().startswith("Tunesmith serves"))
+        port = re.match(r"gRPC on port (\d+)", said)
+        assert port is not None, said
+        with grpc.insecure_channel(f"[::1]:{port[1]}") as channel:
+            locations: Any = channel.unary_unary("/google.cloud.location.Locations/ListLocations")
+            answer = locations(b"\x0a\x0aprojects/p", timeout=20)
+    finally:
+        process.terminate()
+        process.communicate(timeout=30)
+
+    assert b"projects/p/locations/us-central1" in answer
 
 
 def test_a_certificate_needs_its_key(cli: Any, tmp_path: Path) -> None:

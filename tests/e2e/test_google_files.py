@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -44,6 +45,16 @@ trainingInput:
       - GRUCell
       - LSTMCell
       - LayerNormBasicLSTMCell
+"""
+VERTEX = """\
+studySpec:
+  metrics: [{{metricId: loss, goal: MINIMIZE}}]
+  parameters: [{{parameterId: lr, doubleValueSpec: {{minValue: 0, maxValue: 1}}}}]
+  studyStoppingConfig: {{maximumRuntimeConstraint: {{endTime: "{end}"}}}}
+maxTrialCount: 9
+parallelTrialCount: 1
+trialJobSpec:
+  workerPoolSpecs: [{{containerSpec: {{imageUri: gcr.io/p/fit}}}}]
 """
 RESUMED = """\
 trainingInput:
@@ -360,3 +371,146 @@ def test_a_program_that_wants_addresses_of_buckets_finds_a_server_for_them(
     cli("run", "job.yaml", "--name", "census", "--gs", "-q")
 
     assert [trial["metrics"] for trial in cli.trials("census")] == [{"training/hptuning/metric": 1}]
+
+
+def test_a_section_of_the_file_says_what_runs_in_place_of_an_image(
+    cli: Any, trainer: TrainerFor
+) -> None:
+    trainer(REPORT)
+    cli.write(
+        "Dockerfile", 'FROM a\nCOPY trainer /trainer\nENTRYPOINT ["python", "-m", "trainer.task"]'
+    )
+    section = 'tunesmith:\n  images:\n    gcr.io/p/*: .\n  project: "42"\n'
+    cli.write("job.yaml", TUNING + section)
+    elsewhere = cli.folder / "elsewhere"
+    elsewhere.mkdir()
+
+    cli("run", "../job.yaml", "-q", folder=elsewhere)
+    ran = cli("logs", "taxi/1", folder=elsewhere)
+
+    assert ran.returncode == 0
+    trials = json.loads(cli("trials", "taxi", "--json", folder=elsewhere).stdout)["trials"]
+    assert all(t["metrics"]["accuracy"] == t["values"]["num_units"] for t in trials)
+
+
+def test_the_section_may_stand_in_a_file_of_its_own_and_options_come_before_it(
+    cli: Any, trainer: TrainerFor
+) -> None:
+    trainer(REPORT)
+    cli.write("job.yaml", TUNING)
+    cli.write("site.yaml", "tunesmith: {images: {gcr.io/p/taxi: python trainer/task.py}}")
+
+    shown = cli("check", "job.yaml", "--site", "site.yaml").stdout
+    command = "gcr.io/p/taxi=python -m trainer.task --quiet"
+    other = cli("check", "job.yaml", "--site", "site.yaml", "--image", command).stdout
+    cli("run", "job.yaml", "--site", "site.yaml", "-q")
+
+    assert f"command of trial 1: python trainer/task.py --num_units=128, in {cli.folder}" in shown
+    assert "command of trial 1: python -m trainer.task --quiet --num_units=128, in " in other
+    assert all(m == v for m, v in found(cli, "taxi", "accuracy", "num_units"))
+
+
+def test_programs_are_told_the_project_and_the_region_of_the_file_or_of_options(
+    cli: Any, trainer: TrainerFor
+) -> None:
+    name = "name: projects/123/locations/europe-west4/hyperparameterTuningJobs/7\n"
+    cli.write("job.yaml", name + TUNING)
+    told = "import os; print(os.environ['CLOUD_ML_PROJECT_ID'], os.environ['CLOUD_ML_REGION'])\n"
+    trainer(told + REPORT)
+    command = ("--", "python", "-m", "trainer.task")
+
+    cli("run", "job.yaml", "-n", "1", "-q", *command)
+    cli("run", "job.yaml", "-n", "1", "-q", "--name", "other", "--project", "p", *command)
+
+    assert cli("logs", "taxi/1").stdout.startswith("123 europe-west4")
+    assert cli("logs", "other/1").stdout.startswith("p europe-west4")
+
+
+def test_a_job_that_can_not_resume_is_refused_with_its_line_before_any_trial(
+    cli: Any, trainer: TrainerFor
+) -> None:
+    trainer(PLAIN_TRAINER)
+    cli.write("guide.yaml", GUIDE.replace("workerCount: 9", "workerCount: 0"))
+    cli("run", "guide.yaml", "-n", "1", "-q", *COMMAND)
+    cli.write("resumed.yaml", RESUMED.replace("Id: guide", "Id: guides"))
+    other = GUIDE.replace("hidden1", "hidden2").replace(
+        "maxTrials: 30", "maxTrials: 30\n    resumePreviousJobId: guide"
+    )
+    cli.write("other.yaml", other)
+    cli.write("same.yaml", RESUMED)
+
+    unknown = cli("run", "resumed.yaml", *COMMAND, status=2).stderr
+    differs = cli("run", "other.yaml", *COMMAND, status=2).stderr
+    itself = cli("run", "same.yaml", "--name", "guide", *COMMAND, status=2).stderr
+
+    assert "resumePreviousJobId: there is no study 'guides' to go on from" in unknown
+    assert "resumed.yaml:12:26" in unknown
+    assert "did you mean 'guide'?" in unknown
+    assert "the study 'guide' has other parameters or another metric than this job" in differs
+    assert "hidden1: removed" in differs
+    assert "tunesmith run --from guide" in differs
+    assert "study 'guide' can't learn from itself" in itself
+    assert [study["name"] for study in cli.json("ls")["studies"]] == ["guide"]
+
+
+def test_a_job_can_not_go_on_as_a_study_of_the_same_name_with_other_parameters(
+    cli: Any, trainer: TrainerFor
+) -> None:
+    trainer(PLAIN_TRAINER)
+    text = GUIDE.replace("workerCount: 9", "workerCount: 0")
+    cli.write("guide.yaml", text)
+    cli("run", "guide.yaml", "-n", "1", "-q", *COMMAND)
+    cli.write("guide.yaml", text.replace("maxValue: 400", "maxValue: 500"))
+
+    told = cli("run", "guide.yaml", *COMMAND, status=2).stderr
+
+    assert "Study 'guide' exists with another space or metric" in told
+    assert "hidden1: was integer 40..400" in told
+    assert len(cli.trials("guide")) == 1
+
+
+def test_a_study_keeps_the_document_that_made_it_and_is_found_by_its_title(
+    cli: Any, trainer: TrainerFor
+) -> None:
+    text = TUNING.replace("displayName: taxi", 'displayName: "taxi & co"')
+    cli.write("job.yaml", text)
+    trainer(REPORT)
+    cli("run", "job.yaml", "-n", "1", "-q", "--", "python", "-m", "trainer.task")
+    cli.write("job.yaml", text + "labels: {changed: later}\n")
+    cli("run", "job.yaml", "-n", "2", "-q", "--", "python", "-m", "trainer.task")
+
+    shown = cli("show", "taxi & co").stdout
+    listed = cli("ls").stdout
+    origin = cli.json("show")["origin"]
+
+    assert shown.startswith("study taxi-co: ")
+    assert f'from a tuning job of Vertex AI "taxi & co", {cli.folder / "job.yaml"}' in shown
+    assert 'tuning job of Vertex AI "taxi & co"' in listed
+    assert cli("show", "--document").stdout == text
+    assert (origin["kind"], origin["title"]) == ("hyperparameterTuningJobs", "taxi & co")
+    assert origin["document"] == text
+
+
+def test_a_study_of_no_document_says_so(cli: Any, tune_file: Any) -> None:
+    tune_file(max_trials=1)
+    cli("run", "tune.yaml", "-q")
+
+    told = cli("show", "--document", status=3).stderr
+
+    assert "was made from no document of Google's" in told
+    assert cli.json("show")["origin"] is None
+    assert "from" not in cli("ls").stdout.splitlines()[0]
+
+
+def test_a_study_that_goes_on_keeps_its_end_by_the_clock(cli: Any) -> None:
+    end = datetime.now(UTC) + timedelta(hours=1)
+    cli.write("tune.yaml", VERTEX.format(end=end.isoformat()))
+
+    lengths = []
+    for trials in ("1", "2", "3"):
+        cli("run", "tune.yaml", "-n", trials, "--name", "clocked", "--", "sh", "-c", "echo loss=1")
+        shown = cli.json("show", "clocked")
+        lengths.append(shown["ending"]["time_s"])
+
+    first = datetime.fromisoformat(cli.json("show", "clocked/1")["queued"])
+    assert lengths[1] == lengths[2] == pytest.approx((end - first).total_seconds(), abs=0.01)

@@ -72,7 +72,7 @@ _COMMANDS = {
         "login": ("login", "keep a server's token"),
         "logout": ("login", "forget a server's token"),
         "submit": ("submit", "hand a whole job to a server, which runs it"),
-        "jobs": ("submit", "list the jobs of a server"),
+        "jobs": ("jobs", "list the jobs of a server"),
         "copy": ("copy", "copy studies from one storage to another"),
         "google-env": ("google_env", "run a program of Google's clients against a server"),
     },

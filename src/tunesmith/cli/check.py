@@ -10,11 +10,13 @@ import click
 
 from tunesmith.cli.app import Exit
 from tunesmith.cli.console import out, say, table
-from tunesmith.cli.options import SplitCommand, stopping_options
+from tunesmith.cli.options import SplitCommand, stopping_options, storage_option
 from tunesmith.cli.outlook import outlook_block
-from tunesmith.cli.plan import Overrides, check_program, read_plan, source_folders
+from tunesmith.cli.plan import Overrides, check_program, read_plan, read_single, source_folders
+from tunesmith.cli.single import JOBS, open_single
 from tunesmith.cli.site import JobSite, PoolPlan, SiteChoice, open_site, site_options
 from tunesmith.execution import CommandExecutor, Executor, command_line
+from tunesmith.execution.single import NOTHING, ONLY
 from tunesmith.model import Curve, Ending, Program, StudySpec, Trial, TrialState
 from tunesmith.reporting import (
     Outlook,
@@ -48,6 +50,7 @@ __all__ = ["check_command"]
 )
 @stopping_options
 @site_options
+@storage_option
 @click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
 @click.pass_context
 def check_command(
@@ -57,10 +60,8 @@ def check_command(
     file: Path,
     smoke: bool,
     samples: int,
-    images: tuple[str, ...],
-    buckets: Path | None,
-    engine: str,
-    gs: bool,
+    choice: SiteChoice,
+    storage: str | None,
     as_json: bool,
     **options: object,
 ) -> int:
@@ -69,22 +70,28 @@ def check_command(
     A command behind -- runs in place of the file's, as in `tunesmith run`.
     """
     wanted = Overrides(**options, program=ctx.meta.get("program", ()))  # type: ignore[arg-type]
-    plan = read_plan(file, wanted, tell=say)
-    program = check_program(plan)
     folder = Path(ctx.with_resource(tempfile.TemporaryDirectory(prefix="tunesmith-check-")))
+    if (single := read_single(file, wanted, tell=say)) is not None:
+        wanted.refuse_tuning(file, {"--smoke": smoke})
+        root, environments = files_root(storage or default_url()), folder / "environments"
+        opened = open_single(single, file, wanted, choice, root=root, environments=environments)
+        _show_single(single.name, ctx.with_resource(opened), as_json=as_json)
+        return Exit.DONE
+    plan = read_plan(file, wanted, storage=storage, tell=say)
+    program = check_program(plan)
     site: JobSite | None = None
     if plan.job is not None:
         site = ctx.with_resource(
             open_site(
                 plan.job,
                 program,
-                SiteChoice(images, buckets, engine, gs),
-                root=files_root(default_url()),
+                choice.before(plan.site),
+                root=files_root(storage or default_url()),
                 environments=folder / "environments",
                 folders=source_folders(file, wanted),
             )
         )
-    earlier_in = open_storage(create=False) if plan.spec.warm_start else None
+    earlier_in = open_storage(storage, create=False) if plan.spec.warm_start else None
     with Study.from_spec(plan.spec, name=plan.name, earlier_in=earlier_in) as study:
         first = study.ask(samples)
     place = Path(".tunesmith") / "trials" / plan.name / "1"
@@ -114,7 +121,8 @@ def _print_plan(
     trials = "no bound on" if outlook.trials is None else outlook.trials
     out(f"study {plan.name}: {goal_text(spec)}, the {spec.measurement} measurement counts")
     for constraint in spec.constraints:
-        out(f"a good trial has {constraint}")
+        share = f", wanted in {f:g} of trials" if (f := constraint.safe_fraction) else ""
+        out(f"a good trial has {constraint}{share}")
     by = part_text(spec.algorithm.name, spec.algorithm.settings)
     out(f"{trials} trials, {spec.parallel_trials} at a time, by {by}")
     if spec.warm_start:
@@ -126,14 +134,33 @@ def _print_plan(
     for name in spec.space:
         out(f"  {name}: {spec.space.describe(name)}")
     out(f"command of trial 1: {command}")
-    if len(pools) > 1:
-        out(f"each trial is {sum(pool.replicas for pool in pools)} processes; beside that one:")
-        for pool in pools[1:]:
-            same = pool.runs == command
-            out(f"  {pool.replicas} {pool.role}: {'the same' if same else pool.runs}")
+    _print_pools("each trial", pools)
     out("first points:")
     rows = [[str(t.number), *(number(t.values.get(n, "")) for n in spec.space)] for t in first]
     out(table([["#", *spec.space], *rows]))
+
+
+def _print_pools(whole: str, pools: Sequence[PoolPlan]) -> None:
+    """Say what runs beside the primary."""
+    if len(pools) > 1:
+        out(f"{whole} is {sum(pool.replicas for pool in pools)} processes; beside that one:")
+        for pool in pools[1:]:
+            same = pool.runs == pools[0].runs
+            out(f"  {pool.replicas} {pool.role}: {'the same' if same else pool.runs}")
+
+
+def _show_single(name: str, site: JobSite, *, as_json: bool) -> None:
+    """Print what a job would run that tunes nothing."""
+    place = Path(".tunesmith") / JOBS / "trials" / name / "1"
+    pools = site.pools(ONLY, NOTHING, place, tuning=False)
+    if as_json:
+        head = {"schema": "tunesmith.single/1", "job": name, "command": pools[0].runs}
+        out(json_text({**head, "pools": [asdict(pool) for pool in pools]}))
+        return
+    out(f"job {name}: it tunes nothing and runs once")
+    out(f"command: {pools[0].runs}")
+    _print_pools("it", pools)
+    say("no faults; `tunesmith run` runs it")
 
 
 def _document(

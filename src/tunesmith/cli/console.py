@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from typing import TextIO
 
-__all__ = ["is_live", "out", "say", "table"]
+__all__ = ["is_live", "out", "pass_on", "say", "table"]
 
 
 def out(text: str) -> None:
@@ -18,14 +18,28 @@ def say(text: str) -> None:
     _print(text, sys.stderr)
 
 
+def pass_on(data: bytes, stream: TextIO) -> None:
+    """Print what a program printed, byte for byte."""
+    try:
+        stream.buffer.write(data)
+        stream.buffer.flush()
+    except BrokenPipeError:
+        _print_no_more(stream)
+
+
 def _print(text: str, stream: TextIO) -> None:
     # At once, since another program may read along.
     try:
         print(text, file=stream, flush=True)
-    except BrokenPipeError:  # nobody reads any more; what goes on here goes on
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, stream.fileno())
-        os.close(nowhere)
+    except BrokenPipeError:
+        _print_no_more(stream)
+
+
+def _print_no_more(stream: TextIO) -> None:
+    """Have what is printed go nowhere: nobody reads any more, and what goes on here goes on."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
 
 
 def is_live() -> bool:

@@ -20,6 +20,7 @@ from tunesmith.reporting import counts_text, json_text, study_document, trial_do
 from tunesmith.specs import parse_assignment, parse_duration
 from tunesmith.storage import Storage, files_root, open_storage
 from tunesmith.study import Study
+from tunesmith.study.ending import end_reason
 
 __all__ = [
     "delete_command",
@@ -236,6 +237,8 @@ def set_command(study: str, changes: Sequence[str], storage: str | None) -> None
     living.set_budget(**budget)
     spec = living.spec
     say(f"study {living.name}: {spec.max_trials} trials, {spec.parallel_trials} at a time")
+    if enough := end_reason(living.history, living.now):
+        say(f"it starts no new ones: {enough}. Run it with other conditions (`until`)")
 
 
 @click.command("wait")

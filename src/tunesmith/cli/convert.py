@@ -8,7 +8,7 @@ import click
 from tunesmith.cli.app import Exit
 from tunesmith.cli.console import out, say
 from tunesmith.cli.options import storage_option
-from tunesmith.cli.plan import earlier_in
+from tunesmith.cli.plan import earlier_in, known_in
 from tunesmith.reporting import json_text
 from tunesmith.specs import read_study
 from tunesmith.specs.google import Converted, Lost, Target, convert, read_google, searched_spec
@@ -83,7 +83,7 @@ def _convert(file: Path, to: Target, path: Path | None, storage: str | None) -> 
     if found is None:
         native = read_study(file)
         return convert(native, native.spec, to, file=file, folder=folder, as_json=as_json)
-    spec = searched_spec(found, earlier_in(storage))
+    spec = searched_spec(found, earlier_in(storage), known_in(storage))
     return convert(found, spec, to, file=file, folder=folder, as_json=as_json)
 
 

@@ -70,11 +70,14 @@ def _run(words: tuple[str, ...], environment: Mapping[str, str]) -> int:
     except OSError as error:
         print(f"tunesmith: can't run {words[0]}: {error.strerror}", file=sys.stderr)
         return _NOT_FOUND if isinstance(error, FileNotFoundError) else Exit.USAGE
-    # The terminal sends Ctrl-C to the program as well, which decides what it means.
     before = {
+        # The terminal sends Ctrl-C to the program as well, which decides what it means.
         signal.SIGINT: signal.signal(signal.SIGINT, signal.SIG_IGN),
         signal.SIGTERM: signal.signal(signal.SIGTERM, lambda *_: process.terminate()),
     }
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as under nohup
+        told = signal.signal(signal.SIGHUP, lambda number, _: process.send_signal(number))
+        before[signal.SIGHUP] = told
     try:
         status = process.wait()
     finally:
@@ -106,11 +109,12 @@ def _variables(url: str, project: str) -> Iterator[dict[str, str]]:
         )
         yield variables
         return
+    from tunesmith.service.fronts.google.gateway.front import CALLS  # noqa: PLC0415 - loads gRPC
     from tunesmith.service.fronts.google.gateway.surroundings import (  # noqa: PLC0415 - loads gRPC
         surroundings,
     )
 
-    wires = Wires(address.base)
+    wires = Wires(address.base, threads=CALLS)
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     if address.project:
         headers["Tunesmith-Project"] = address.project

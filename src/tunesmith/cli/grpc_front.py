@@ -69,6 +69,7 @@ def serving_grpc(
         msg = f"--grpc-port needs {', '.join(missing)}: pip install 'tunesmith[google]'"
         raise StorageError(msg)
     from tunesmith.service.fronts.google.gateway.front import (  # noqa: PLC0415 - loads gRPC
+        CALLS,
         GrpcFront,
         passed_on,
     )
@@ -78,7 +79,7 @@ def serving_grpc(
     pair = None
     if certificate is not None and key is not None:
         pair = key.read_bytes(), certificate.read_bytes()
-    wires = Wires(server)
+    wires = Wires(server, threads=CALLS)
     with (
         closing(wires),
         GrpcFront(Transcoder(wires), passed_on, place, pair) as front,

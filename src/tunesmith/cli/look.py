@@ -12,6 +12,7 @@ from tunesmith.cli.console import out, say, table
 from tunesmith.cli.curves import read_steps
 from tunesmith.cli.names import find_study
 from tunesmith.cli.options import format_option, storage_option, study_argument
+from tunesmith.cli.origin import Origin, origins
 from tunesmith.cli.where import COLUMNS, Filter, field_value
 from tunesmith.errors import NotFoundError
 from tunesmith.model import (
@@ -43,14 +44,22 @@ __all__ = ["export_command", "ls_command", "trials_command"]
 def ls_command(storage: str | None, output: str) -> None:
     """List the studies, the last used first."""
     summaries: list[StudySummary] = []
+    made: Mapping[str, Origin] = {}
     with contextlib.suppress(NotFoundError):  # no storage yet: an empty list, and no fault
         opened = open_storage(storage, create=False)
         summaries = [opened.summary(name) for name in opened.study_names()]
+        made = {} if output == "name" else origins(opened)
     if output == "name":
         for summary in summaries:
             out(summary.record.name)
         return
-    documents = [study_document(summary) for summary in summaries]
+    documents = [
+        {
+            **study_document(summary),
+            "origin": made[name].to_json() if (name := summary.record.name) in made else None,
+        }
+        for summary in summaries
+    ]
     if output == "json":
         out(json_text({"schema": "tunesmith.studies/1", "studies": documents}))
     elif output == "jsonl":
@@ -58,7 +67,12 @@ def ls_command(storage: str | None, output: str) -> None:
             out(json_text(document))
     elif summaries:
         head = ["study", "state", "trials", "best", "objective", "last used"]
-        out(table([head, *map(_study_row, summaries)]))
+        rows = [head, *map(_study_row, summaries)]
+        if made:
+            names = [summary.record.name for summary in summaries]
+            told = [made[name].words if name in made else "" for name in names]
+            rows = [[*row, word] for row, word in zip(rows, ["from", *told], strict=True)]
+        out(table(rows))
     else:
         say("There are no studies yet. `tunesmith demo` or `tunesmith run` makes some.")
 

@@ -4,6 +4,8 @@ digits      a study, or a unique beginning of its name
 @           the study that was last run
 digits/7    a trial; @/7 one of the last study
 digits/best the best trial; @best that of the last study
+
+What a client of Google's made has also the names that it has there: its number, projects/..., or its title.
 """
 
 from dataclasses import dataclass
@@ -11,6 +13,7 @@ from difflib import get_close_matches
 
 import click
 
+from tunesmith.cli.origin import study_called
 from tunesmith.errors import NotFoundError, TunesmithError
 from tunesmith.model import Trial, TrialState
 from tunesmith.storage import Storage, default_url, is_remote, open_storage, shown
@@ -31,6 +34,8 @@ def find(storage: Storage, text: str) -> Target:
     """Return what ``text`` names; raise `NotFoundError` with the names that come near."""
     if text == "@best":
         text = "@/best"
+    if text.startswith("projects/"):
+        return Target(find_study(storage, text))
     study, slash, number = text.partition("/")
     name = find_study(storage, study)
     if not slash:
@@ -63,6 +68,8 @@ def find_study(storage: Storage, text: str) -> str:
     if found:
         msg = f"{text!r} may be any of: {', '.join(sorted(found)[:8])}."
         raise NotFoundError(msg)
+    if theirs := study_called(storage, text):
+        return theirs
     near = get_close_matches(text, names, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else " `tunesmith ls` lists them."
     msg = f"There is no study {text!r}.{hint}"

@@ -85,6 +85,23 @@ def stopping_options(command: _Command) -> _Command:
             "--expected-gain", type=float, metavar="GAIN",
             help="End the study when one more trial should gain less than this.",
         ),
+        click.option(
+            "--no-improvement-for", metavar="TIME",
+            help="End the study when no trial was better for so long: 30m, 2h.",
+        ),
+        click.option(
+            "--min-trials", type=int, metavar="N",
+            help="Let nothing but -n end the study before so many trials have ended.",
+        ),
+        click.option(
+            "--min-time", metavar="TIME",
+            help="Let nothing but -n end the study before this time has passed.",
+        ),
+        click.option(
+            "--stop-running/--no-stop-running", default=None,
+            help="Whether trials that run when the study has enough end, too; as a rule only at the target"
+            " or the time.",
+        ),
     )):  # fmt: skip
         command = option(command)
     return command

@@ -46,7 +46,7 @@ def plan_command(
 
     Options stand in for what the file says, to see what they would change.
     """
-    plan = read_plan(file, Overrides(**options))  # type: ignore[arg-type]
+    plan = read_plan(file, Overrides(**options), storage=storage)  # type: ignore[arg-type]
     step_s = _measured(storage, plan.name) if step_time is None else _given(step_time)
     outlook = Outlook.of(plan.spec, step_s)
     if as_json:

@@ -1,14 +1,14 @@
 """What ``run``, ``check`` and ``plan`` are asked to do: a file, a command line, or both together."""
 
 import shutil
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TypeVar
 
 import click
 
-from tunesmith.errors import Problem, SpecError
+from tunesmith.errors import NotFoundError, Problem, SpecError
 from tunesmith.execution import Slots
 from tunesmith.execution.scripts import missing_script
 from tunesmith.execution.shares import Shares
@@ -30,6 +30,7 @@ from tunesmith.space import Space
 from tunesmith.specs import (
     TuneFile,
     check_stopping,
+    format_duration,
     parse_duration,
     parse_memory,
     parse_parameters,
@@ -38,11 +39,19 @@ from tunesmith.specs import (
     parse_stopping,
     read_study,
 )
-from tunesmith.specs.google import check_runs, read_google, tune_file
+from tunesmith.specs.google import SingleJob, check_runs, read_google, single_job, tune_file
 from tunesmith.storage import open_storage
 from tunesmith.study import refuse_endless
 
-__all__ = ["Overrides", "check_program", "earlier_in", "read_plan", "source_folders"]
+__all__ = [
+    "Overrides",
+    "check_program",
+    "earlier_in",
+    "known_in",
+    "read_plan",
+    "read_single",
+    "source_folders",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +83,45 @@ class Overrides:
     time: str | None = None
     no_improvement: int | None = None
     expected_gain: float | None = None
+    no_improvement_for: str | None = None
+    min_trials: int | None = None
+    min_time: str | None = None
+    stop_running: bool | None = None
+
+    def refuse_tuning(self, file: Path, more: Mapping[str, object]) -> None:
+        """Raise `click.UsageError` if an option says how to tune, and ``file`` tunes nothing.
+
+        Args:
+            file: The file.
+            more: Further options of that kind, and what is said by them.
+        """
+        said = {
+            _OPTIONS.get(each.name, f"--{each.name.replace('_', '-')}"): getattr(self, each.name)
+            for each in fields(self)
+            if each.name not in _OF_ANY_JOB
+        }
+        given = [
+            option for option, value in said.items() if value is not None and value not in ((), "")
+        ]
+        given += [option for option, value in more.items() if value]
+        if given:
+            msg = f"{file} tunes nothing, its job runs once: {given[0]} means nothing for it."
+            raise click.UsageError(msg)
+
+
+_OF_ANY_JOB = ("name", "program", "time_limit", "memory_limit", "cpus", "gpus")
+_OPTIONS = {
+    "parameters": "-p",
+    "metrics": "-m",
+    "goals": "-m",
+    "standard_errors": "--standard-error",
+    "constraints": "--constraint",
+    "priors": "--prior",
+    "warm_start": "--from",
+    "max_trials": "--trials",
+    "parallel_trials": "--parallel",
+    "settings": "--setting",
+}
 
 
 def read_plan(
@@ -82,6 +130,7 @@ def read_plan(
     *,
     storage: str | None = None,
     tell: Callable[[str], None] = lambda _: None,
+    began: float | None = None,
 ) -> TuneFile:
     """Return the study and program that a file and options describe together.
 
@@ -90,6 +139,8 @@ def read_plan(
         wanted: The options.
         storage: Where an earlier study is, with which a file goes on; None for the usual place.
         tell: Is told what a file says and Tunesmith does not keep.
+        began: When the study began, in seconds since the epoch: a file may have it end at a time by the
+            clock, and studies count from their first trial on; None for now.
     """
     if file is None and not wanted.parameters:
         raise click.UsageError("Name a FILE, or give parameters with -p and a program behind --.")
@@ -100,7 +151,7 @@ def read_plan(
             f"{file} is a program. Write a file for it: tunesmith init {file}; or tune it from here:"
             f" tunesmith run -p ... -m ... -- python {file}"
         )
-    plan = _inline(wanted) if file is None else _read_file(file, wanted, storage, tell)
+    plan = _inline(wanted) if file is None else _read_file(file, wanted, storage, tell, began)
     changes = {
         "max_trials": wanted.max_trials,
         "parallel_trials": wanted.parallel_trials,
@@ -127,9 +178,46 @@ def read_plan(
     )
 
 
+def read_single(
+    file: Path | None, wanted: Overrides, *, tell: Callable[[str], None] = lambda _: None
+) -> SingleJob | None:
+    """Return the job of a file that tunes nothing and runs once; None for any other file.
+
+    Args:
+        file: The file; None for options alone.
+        wanted: The options.
+        tell: Is told what the file says and Tunesmith does not keep.
+    """
+    found = None if file is None else read_google(file)
+    single = None if found is None or file is None else single_job(found, file, wanted.program)
+    if single is None or found is None:
+        return None
+    for lost in found.lost:
+        tell(str(lost))
+    if wanted.name:
+        check_study_name(wanted.name)
+    check_runs(single.job)
+    program = _program(single.program, replace(wanted, program=()))
+    assert program is not None, "a job has limits"
+    Shares(single.job, program.resources)  # raises if it needs more than this machine has
+    return replace(single, name=wanted.name or single.name, program=program)
+
+
 def earlier_in(storage: str | None) -> Callable[[str], StudySpec]:
     """Return what finds an earlier study by its name; raises `NotFoundError` where there is none."""
     return lambda name: open_storage(storage, create=False).study(name).spec
+
+
+def known_in(storage: str | None) -> Callable[[], Sequence[str]]:
+    """Return what gives the names of all studies, to find one that is misspelt."""
+
+    def names() -> Sequence[str]:
+        try:
+            return open_storage(storage, create=False).study_names()
+        except NotFoundError:
+            return ()
+
+    return names
 
 
 def source_folders(file: Path, wanted: Overrides) -> tuple[Path, ...]:
@@ -177,14 +265,18 @@ def _check_command(program: Program) -> None:
 
 
 def _read_file(
-    file: Path, wanted: Overrides, storage: str | None, tell: Callable[[str], None]
+    file: Path,
+    wanted: Overrides,
+    storage: str | None,
+    tell: Callable[[str], None],
+    began: float | None,
 ) -> TuneFile:
-    found = read_google(file)
+    found = read_google(file, now=began)
     if found is None:
         return read_study(file)
     for lost in found.lost:
         tell(str(lost))
-    return tune_file(found, file, earlier_in(storage), wanted.program)
+    return tune_file(found, file, earlier_in(storage), wanted.program, known_in(storage))
 
 
 def _inline(wanted: Overrides) -> TuneFile:
@@ -241,14 +333,33 @@ def _algorithm(before: Algorithm, wanted: Overrides) -> Algorithm:
 
 def _ending(before: Ending, wanted: Overrides) -> Ending:
     """Return when the study has enough: as the file says, but where the command line says otherwise."""
-    time_s = None if wanted.time is None else _read("--time", parse_duration, wanted.time)
     own = {
         "target": wanted.target,
-        "time_s": time_s,
+        "time_s": _time("--time", wanted.time),
         "no_improvement": wanted.no_improvement,
         "expected_gain": wanted.expected_gain,
+        "no_improvement_for_s": _time("--no-improvement-for", wanted.no_improvement_for),
+        "min_trials": wanted.min_trials,
+        "min_time_s": _time("--min-time", wanted.min_time),
+        "stop_running": wanted.stop_running,
     }
-    return replace(before, **{name: value for name, value in own.items() if value is not None})  # type: ignore[arg-type]
+    said = {name: value for name, value in own.items() if value is not None}
+    least_s, most_s = (said.get(n, getattr(before, n)) for n in ("min_time_s", "time_s"))
+    if least_s and most_s and least_s > most_s:
+        least, most = format_duration(least_s), format_duration(most_s)
+        msg = (
+            f"--min-time: it is at most the time after which the study ends, {most}; given {least}."
+        )
+        raise click.UsageError(msg)
+    return replace(before, **said)  # type: ignore[arg-type]
+
+
+def _time(option: str, text: str | None) -> float | None:
+    seconds = None if text is None else _read(option, parse_duration, text)
+    if seconds == 0:
+        msg = f"{option}: a time above zero is needed. Leave it out for no limit."
+        raise click.UsageError(msg)
+    return seconds
 
 
 def _with_priors(space: Space, texts: Sequence[str]) -> Space:

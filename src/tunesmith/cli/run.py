@@ -19,17 +19,26 @@ from tunesmith.cli.display import LiveDisplay, PlainDisplay
 from tunesmith.cli.events import EventStream
 from tunesmith.cli.goals import goals_in_order
 from tunesmith.cli.options import SplitCommand, stopping_options, storage_option
-from tunesmith.cli.plan import Overrides, check_program, read_plan, source_folders
+from tunesmith.cli.origin import keep_document
+from tunesmith.cli.plan import (
+    Overrides,
+    check_program,
+    read_plan,
+    read_single,
+    source_folders,
+)
 from tunesmith.cli.require import Requirement
+from tunesmith.cli.single import open_single, run_single
 from tunesmith.cli.site import JobSite, SiteChoice, open_site, site_options
-from tunesmith.errors import NotFoundError
+from tunesmith.errors import NotFoundError, Problem, SpecError
 from tunesmith.execution import CommandExecutor, mirrored
 from tunesmith.execution.job import JobExecutor
 from tunesmith.model import Program, StudySpec, StudyState
 from tunesmith.reporting import part_text, stopping_text
 from tunesmith.specs import TuneFile
-from tunesmith.storage import Storage, is_remote, make_files_root, open_storage
+from tunesmith.storage import Storage, default_url, is_remote, make_files_root, open_storage
 from tunesmith.study import Study
+from tunesmith.study.ending import end_reason
 from tunesmith.tuner import LEASE_S, Haste, Tuner
 
 __all__ = ["run_command"]
@@ -131,10 +140,7 @@ def run_command(
     as_json: bool,
     verbose: bool,
     quiet: int,
-    images: tuple[str, ...],
-    buckets: Path | None,
-    engine: str,
-    gs: bool,
+    choice: SiteChoice,
     maximize: bool,  # noqa: ARG001 - read from the order of the options
     minimize: bool,  # noqa: ARG001
     **options: object,
@@ -152,7 +158,14 @@ def run_command(
     """
     goals = goals_in_order(ctx.meta["order"])
     wanted = Overrides(**options, goals=goals, program=ctx.meta.get("program", ()))  # type: ignore[arg-type]
-    plan = read_plan(file, wanted, storage=storage, tell=say if not quiet else lambda _: None)
+    tell = say if not quiet else lambda _: None
+    single = read_single(file, wanted, tell=tell)
+    if single is not None and file is not None:
+        wanted.refuse_tuning(file, {"--new": new, "--require": require})
+        root = make_files_root(storage or default_url())
+        found = ctx.with_resource(open_single(single, file, wanted, choice, root=root))
+        return run_single(found, single.name, root=root, as_json=as_json, quiet=quiet)
+    plan = read_plan(file, wanted, storage=storage, tell=tell)
     requirement = Requirement.parse(require) if require else None
     program = check_program(plan)
     opened = open_storage(storage)
@@ -164,18 +177,22 @@ def run_command(
             open_site(
                 plan.job,
                 program,
-                SiteChoice(images, buckets, engine, gs),
+                choice.before(plan.site),
                 root=root,
                 environments=root / "environments",
                 folders=source_folders(file, wanted),
             )
         )
     name = _choose_name(plan, opened, given=bool(wanted.name or file), new=new)
+    if file is not None and (began := _began(opened, name)) is not None:
+        plan = read_plan(file, wanted, storage=storage, began=began)
+    _refuse_own_past(plan.spec, name)
     spec = plan.spec if plan.seed_given else replace(plan.spec, seed=_stored_seed(opened, name))
     study = Study.from_spec(
         spec, name=name, storage=opened, command=shlex.join(program.command), lease_s=LEASE_S
     )
     study.continue_up_to(spec.max_trials)
+    keep_document(study, file)
     shared = is_remote(opened.url)
     if study.spec.parallel_trials != spec.parallel_trials and not shared:
         study.set_budget(parallel_trials=spec.parallel_trials)
@@ -190,9 +207,7 @@ def run_command(
         )
     if study.record.state is StudyState.FINISHED and not as_json:
         if not quiet:
-            say(repr(study))
-            if study.space.size is None or study.space.size > len(study.history.trials):
-                say(f"More: tunesmith set {name} trials=+10, or a larger max_trials. Anew: --new.")
+            _say_finished(study)
         return _exit_status(study, _Signals(), requirement)
     return _tune(
         study,
@@ -205,6 +220,15 @@ def run_command(
         verbose=verbose,
         quiet=quiet,
     )
+
+
+def _say_finished(study: Study) -> None:
+    """Show a study that has ended, and say what would give it more trials."""
+    say(repr(study))
+    if end_reason(study.history, study.now):
+        say("More: other conditions, in the file's `until` or as options. Anew: --new.")
+    elif study.spec.size is None or study.spec.size > len(study.history.trials):
+        say(f"More: tunesmith set {study.name} trials=+10, or a larger max_trials. Anew: --new.")
 
 
 def _say_what_stays(study: Study, spec: StudySpec, *, here: int | None) -> None:
@@ -251,6 +275,22 @@ def _choose_name(plan: TuneFile, storage: Storage, *, given: bool, new: bool) ->
             return name
     first = 2 if given else 1
     return next(n for i in count(first) if (n := f"{plan.name}-{i}") not in names)
+
+
+def _refuse_own_past(spec: StudySpec, name: str) -> None:
+    """Raise `SpecError` if a study is to learn from itself."""
+    if name in spec.warm_start:
+        message = (
+            f"study {name!r} can't learn from itself: give the new one a name of its own (--name). Or let"
+            f" {name} go on: tunesmith set {name} trials=+10"
+        )
+        raise SpecError([Problem("E120", message)])
+
+
+def _began(storage: Storage, name: str) -> float | None:
+    """Return when the study's first trial was suggested; None while it has none."""
+    first = storage.trials(name, limit=1) if name in storage.study_names() else ()
+    return first[0].queued if first else None
 
 
 def _stored_seed(storage: Storage, name: str) -> int:

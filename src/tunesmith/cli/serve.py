@@ -4,6 +4,8 @@ import contextlib
 import logging
 import re
 import resource
+import shlex
+from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
 
@@ -14,6 +16,7 @@ from tunesmith.cli.grpc_front import grpc_options, serving_grpc
 from tunesmith.cli.options import storage_option
 from tunesmith.errors import SpecError, StorageError
 from tunesmith.execution.images import image_entry
+from tunesmith.specs.site import SiteSection, read_section
 from tunesmith.storage import (
     ServedStorage,
     default_url,
@@ -23,7 +26,7 @@ from tunesmith.storage import (
     shown,
 )
 
-__all__ = ["open_served", "serve_command"]
+__all__ = ["open_served", "serve_command", "served_images"]
 
 
 @click.command("serve", short_help="serve the studies to a team, over HTTP")
@@ -69,6 +72,12 @@ __all__ = ["open_served", "serve_command"]
 )
 @grpc_options
 @click.option(
+    "--site",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="A file with the section 'tunesmith', whose images and buckets count where options say nothing.",
+)
+@click.option(
     "--base-path", default="", metavar="/PATH", help="What a proxy puts before all paths."
 )
 @click.option(
@@ -107,6 +116,7 @@ def serve_command(
     grpc_port: int | None,
     grpc_certificate: Path | None,
     grpc_key: Path | None,
+    site: Path | None,
     base_path: str,
     allowed_hosts: tuple[str, ...],
     trusted_proxies: tuple[str, ...],
@@ -126,6 +136,7 @@ def serve_command(
     from tunesmith.service.settings import Settings  # noqa: PLC0415
 
     url = storage or default_url()
+    section = SiteSection() if site is None else read_section(site)
     served = open_served(url)
     settings = Settings(
         host=host,
@@ -136,9 +147,11 @@ def serve_command(
         data=data or make_files_root(url) / "server",
         executor=executor,
         workers=workers,
-        buckets=buckets,
-        images=tuple(map(_image, images)),
+        buckets=buckets or section.buckets,
+        images=(*map(_image, images), *served_images(section)),
     )
+    if section != SiteSection(section.images, section.buckets):
+        say(f"Of {site} a server has images and buckets; a job says all else itself.")
     has_tokens = served.tokens.any()
     if not has_tokens:
         _refuse_open_door(
@@ -156,7 +169,7 @@ def serve_command(
         listening = stack.enter_context(listen(settings))
         where = address(settings, listening.getsockname()[1])
         if grpc_port is not None:
-            place = f"{host}:{grpc_port}"
+            place = f"[{host.strip('[]')}]:{grpc_port}" if ":" in host else f"{host}:{grpc_port}"
             stack.enter_context(serving_grpc(place, where, grpc_certificate, grpc_key))
         run(app, settings, listening, lambda: _welcome(url, where, has_tokens=has_tokens))
     served.close()
@@ -214,6 +227,17 @@ def _image(text: str) -> tuple[str, str]:
         msg = f"--image: {error.problems[0].message}"
         raise click.UsageError(msg) from error
     return pattern, meant
+
+
+def served_images(section: SiteSection) -> Iterator[tuple[str, str]]:
+    """Yield what a file says of images; a server runs a command wherever the trial is."""
+    for entry in section.images:
+        if entry.install:
+            msg = f"--site: {entry.pattern}: a server installs nothing for an image; leave install out."
+            raise click.UsageError(msg)
+        assert entry.folder is not None, "a file's entry has the file's folder, if no other"
+        words = [str(f) if (f := entry.folder / w).is_file() else w for w in entry.command]
+        yield entry.pattern, shlex.join(words) if words else str(entry.folder)
 
 
 def _base(path: str) -> str:

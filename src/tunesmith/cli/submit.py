@@ -1,8 +1,7 @@
-"""``tunesmith submit`` and ``jobs``: have a server run a study, and see what became of it."""
+"""``tunesmith submit``: has a server run a study."""
 
 import os
 import tempfile
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,22 +9,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tunesmith.cli.app import Exit
-from tunesmith.cli.console import out, say, table
-from tunesmith.cli.options import format_option, storage_option
+from tunesmith.cli.console import out, say
+from tunesmith.cli.jobs import follow_job, jobs_client
+from tunesmith.cli.options import storage_option
 from tunesmith.cli.packing import Parcel, gather, pack
 from tunesmith.cli.plan import Overrides, check_program, read_plan
-from tunesmith.errors import NotFoundError
-from tunesmith.reporting import duration, json_text
 from tunesmith.specs import parse_memory
-from tunesmith.storage import default_url, is_remote, open_storage, shown
 
 if TYPE_CHECKING:
     from tunesmith.storage.http_client import HttpClient
 
-__all__ = ["jobs_command", "submit_command"]
-
-_LOOK_S = 1.0
-_ENDS = {"finished": Exit.DONE, "failed": Exit.STUDY_FAILED, "stopped": Exit.TERMINATED}
+__all__ = ["submit_command"]
 
 
 @click.command("submit", short_help="have a server run a study")
@@ -66,7 +60,7 @@ def submit_command(
     the code runs on the server's machine, as its user. The study goes on when the server is started
     again; `tunesmith stop STUDY` ends it.
     """
-    plan = read_plan(file, Overrides(name=name))
+    plan = read_plan(file, Overrides(name=name), storage=storage)
     check_program(plan)
     folder = file.absolute().parent
     try:
@@ -81,71 +75,16 @@ def submit_command(
             out(f"{place.stat().st_size:>12}  {path}")
         say(f"{len(parcel.files)} files, {parcel.size} bytes")
         return Exit.DONE
-    client = _client(storage)
+    client = jobs_client(storage)
     job = _hand_in(client, plan.name, file.name, parcel)
     say(f"job {job['id']} runs study {plan.name} at {client.address.base}")
     if follow:
-        return _follow(client, str(job["id"]))
+        return follow_job(client, str(job["id"]))
     out(str(job["id"]))
     say(
         f"see: tunesmith show {plan.name}, tunesmith jobs {job['id']}; wait: tunesmith wait {plan.name}"
     )
     return Exit.DONE
-
-
-@click.command("jobs", short_help="list the jobs of a server")
-@click.argument("job", required=False)
-@click.option("--stop", is_flag=True, help="End the job; its study stays, and can go on elsewhere.")
-@click.option("-f", "--follow", is_flag=True, help="Print what the job prints, until it ends.")
-@storage_option
-@format_option("table", "json")
-def jobs_command(
-    job: str | None, *, stop: bool, follow: bool, storage: str | None, output: str
-) -> int:
-    """List the jobs that a server was handed, the last first; or show JOB and what it printed last."""
-    client = _client(storage)
-    if job is None:
-        if stop or follow:
-            raise click.UsageError("Name the JOB; `tunesmith jobs` lists them.")
-        jobs = client.document("GET", "/jobs")
-        if output == "json":
-            out(json_text({"schema": "tunesmith.jobs/1", "jobs": jobs}))
-        elif jobs:
-            head = ["job", "study", "state", "submitted", "reason"]
-            out(table([head, *map(_row, jobs)]))
-        else:
-            say("There are no jobs yet. `tunesmith submit FILE` hands one in.")
-        return Exit.DONE
-    if stop:
-        found = client.document("POST", f"/jobs/{job}/stop", {"reason": "stopped by a person"})
-        say(f"job {job} is {found['state']}" + (", and is asked to end" if _runs(found) else ""))
-        return Exit.DONE
-    if follow:
-        return _follow(client, job)
-    found = client.document("GET", f"/jobs/{job}")
-    if output == "json":
-        out(json_text({"schema": "tunesmith.job/1", **found}))
-        return Exit.DONE
-    out(f"job {job}: {found['state']}" + (f", {found['reason']}" if found["reason"] else ""))
-    out(f"study {found['study']}, from {found['file']}, started {found['starts']} times")
-    for line in _printed(client, job, "&tail=20")[0].decode(errors="replace").splitlines():
-        out(f"   {line}")
-    return Exit.DONE
-
-
-def _client(storage: str | None) -> "HttpClient":
-    url = storage or default_url()
-    if not is_remote(url):
-        msg = (
-            f"Jobs are run by a server, and {shown(url)} is none. Name one: --storage"
-            " https://tune.example.org; or run the study here: tunesmith run FILE."
-        )
-        raise click.UsageError(msg)
-    from tunesmith.storage.remote import RemoteStorage  # noqa: PLC0415 - loads an HTTP client
-
-    opened = open_storage(url)
-    assert isinstance(opened, RemoteStorage)
-    return opened.client
 
 
 def _hand_in(client: "HttpClient", study: str, file: str, parcel: Parcel) -> Mapping[str, Any]:
@@ -167,51 +106,3 @@ def _hand_in(client: "HttpClient", study: str, file: str, parcel: Parcel) -> Map
         path.unlink()
     job: Mapping[str, Any] = answer["job"]
     return job
-
-
-def _follow(client: "HttpClient", job: str) -> int:
-    """Print what a job prints until it has ended; return the exit status that says how."""
-    offset = 0
-    while True:
-        found = client.document("GET", f"/jobs/{job}")
-        data, offset = _printed(client, job, f"&offset={offset}")
-        while data:
-            for line in data.decode(errors="replace").splitlines():
-                out(line)
-            data, offset = _printed(client, job, f"&offset={offset}")
-        if not _runs(found):
-            say(
-                f"job {job} is {found['state']}"
-                + (f": {found['reason']}" if found["reason"] else "")
-            )
-            return _ENDS[found["state"]]
-        time.sleep(_LOOK_S)
-
-
-def _printed(client: "HttpClient", job: str, query: str) -> tuple[bytes, int]:
-    """Return a piece of what a job's tuner printed, in whole lines if it is not all, and where it ends."""
-    try:
-        answer = client.ask("GET", f"/jobs/{job}/logs/stderr?limit=262144{query}")
-    except NotFoundError:
-        return b"", 0
-    data = answer.body
-    end = data.rfind(b"\n") + 1
-    if end:
-        data = data[:end]
-    return data, int(answer.headers["log-offset"]) + len(data)
-
-
-def _runs(job: Mapping[str, Any]) -> bool:
-    return job["state"] in ("queued", "running")
-
-
-def _row(job: Mapping[str, Any]) -> list[str]:
-    ago = duration(time.time() - job["submitted"])
-    reason = str(job["reason"])
-    return [
-        job["id"],
-        job["study"],
-        job["state"],
-        f"{ago} ago",
-        reason if len(reason) <= 60 else reason[:59] + "…",
-    ]

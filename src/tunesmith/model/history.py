@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from tunesmith.model.curve import Curve
 from tunesmith.model.spec import StudySpec
+from tunesmith.model.standing import Standing
 from tunesmith.model.trial import Measurement, Trial, TrialState
 
 __all__ = ["Earlier", "History"]
@@ -51,6 +52,7 @@ class History:
         self._curves: dict[int, Curve] = {}
         self._revision = 0
         self._open: dict[int, Trial] = {}
+        self._standing = Standing(spec)
         self.update(trials)
 
     def update(self, trials: Iterable[Trial], spec: StudySpec | None = None) -> None:
@@ -67,6 +69,7 @@ class History:
                 self._trials.append(trial)
                 self._keys.setdefault(self._spec.space.key(trial.values), trial.number)
             self._counts[trial.state] = self._counts.get(trial.state, 0) + 1
+            self._standing.take(trial)
             if trial.is_final:
                 self._open.pop(trial.number, None)
             else:
@@ -103,7 +106,7 @@ class History:
 
     def _take_back(self, revision: int) -> None:
         self._trials, self._counts = self._trials.copy(), self._counts.copy()
-        self._open = self._open.copy()
+        self._open, self._standing = self._open.copy(), self._standing.copy()
         running = TrialState.RUNNING
         later = [t for t in self._trials if t.revision > revision]
         self.update(replace(t, state=running, metrics={}, revision=revision) for t in later)
@@ -134,6 +137,11 @@ class History:
     def open(self) -> Collection[Trial]:
         """The trials that have not ended."""
         return self._open.values()
+
+    @property
+    def standing(self) -> Standing:
+        """Which trial is the best, and how many ended after it."""
+        return self._standing
 
     @property
     def distinct(self) -> int:

@@ -14,7 +14,7 @@ Goal = Literal["minimize", "maximize"]
 Side = Literal["at_most", "at_least"]
 
 _SIGNS: dict[str, Side] = {"<=": "at_most", ">=": "at_least"}
-_BOUND = re.compile(r"\s*(<=|>=)\s*(\S+)\s*")
+_BOUND = re.compile(r"\s*(<=|>=)\s*(\S+)(?:\s+in\s+(\S+)\s+of\s+trials)?\s*")
 _CONDITION = re.compile(r"\s*([^<>=]*[^<>=\s])(.*)", re.DOTALL)
 
 
@@ -111,6 +111,11 @@ def with_standard_errors(
     return tuple(replace(o, standard_error=given.get(o.metric, "")) for o in objectives)
 
 
+def _is_number(value: object) -> bool:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and math.isfinite(value)  # type: ignore[arg-type]
+
+
 @dataclass(frozen=True, slots=True)
 class Constraint:
     """A bound that a metric of a good trial keeps; a trial that breaks it still teaches.
@@ -119,38 +124,47 @@ class Constraint:
         metric: Its name.
         bound: The threshold, itself allowed.
         side: Whether the metric has to stay at most or at least there.
+        safe_fraction: The share of trials that should keep it, which Bayesian search aims at as far as
+            it can; 0 for none, 1 for all.
 
     Raises:
-        SpecError: a name that can't be a metric's, a bound that is not finite, or no such side.
+        SpecError: a name that can't be a metric's, a bound that is not finite, no such side, or no
+            share from 0 to 1.
     """
 
     metric: str
     bound: float
     side: Side = "at_most"
+    safe_fraction: float = 0.0
 
     def __post_init__(self) -> None:
         check_metric_name(self.metric)
         if self.side not in get_args(Side):
             raise fault(f"A constraint's side is 'at_most' or 'at_least', not {self.side!r}.")
-        number = isinstance(self.bound, int | float) and not isinstance(self.bound, bool)
-        if not number or not math.isfinite(self.bound):
+        if not _is_number(self.bound):
             raise fault(f"The bound of {self.metric} is a finite number; given {self.bound!r}.")
+        if not _is_number(self.safe_fraction) or not 0 <= self.safe_fraction <= 1:
+            given = f"given {self.safe_fraction!r}."
+            raise fault(
+                f"The share of trials that keep {self.metric}'s bound is from 0 to 1; {given}"
+            )
         object.__setattr__(self, "bound", float(self.bound))
+        object.__setattr__(self, "safe_fraction", float(self.safe_fraction))
 
     @classmethod
     def read(cls, metric: str, bound: object) -> Self:
-        """Return the constraint that a text such as ``<= 20`` puts on ``metric``."""
+        """Return the constraint that ``<= 20``, or ``<= 20 in 0.9 of trials``, puts on ``metric``."""
         match = _BOUND.fullmatch(bound) if isinstance(bound, str) else None
         try:
             if match is None:
                 raise ValueError
-            return cls(metric, float(match[2]), _SIGNS[match[1]])
+            return cls(metric, float(match[2]), _SIGNS[match[1]], float(match[3] or 0.0))
         except ValueError as error:
             if isinstance(error, SpecError):
                 raise
             raise fault(
                 f"A constraint on {metric} looks like '<= 20' or '>= 0.9' (the bound itself is"
-                f" allowed); given {bound!r}."
+                f" allowed), or '<= 20 in 0.9 of trials'; given {bound!r}."
             ) from None
 
     @classmethod
@@ -169,9 +183,13 @@ class Constraint:
 
     @property
     def condition(self) -> str:
-        """The bound as `read` takes it: ``<= 20``."""
+        """The bound as `read` takes it: ``<= 20``, or ``<= 20 in 0.9 of trials``."""
+        share = f"{self.safe_fraction!r}".removesuffix(".0")
+        return f"{self._bound()} in {share} of trials" if self.safe_fraction else self._bound()
+
+    def _bound(self) -> str:
         sign = "<=" if self.side == "at_most" else ">="
         return f"{sign} {self.bound!r}".removesuffix(".0")
 
     def __str__(self) -> str:
-        return f"{self.metric} {self.condition}"
+        return f"{self.metric} {self._bound()}"

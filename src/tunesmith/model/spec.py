@@ -45,32 +45,73 @@ class Stopping:
 class Ending:
     """When a study has enough, beside its number of trials; what is None does not end it.
 
+    ``min_trials`` and ``min_time_s`` end nothing: they hold back all the others, the target and the
+    time too, until both are met. They don't hold back ``max_trials``, which is a bound and no wish,
+    nor a space or a schedule that has no more trials to offer.
+
     Attributes:
         target: A value of the first objective that is good enough.
         time_s: Seconds from the study's first trial on.
         no_improvement: How many trials in a row may end without a better one.
         expected_gain: The least gain in the first objective, in its own units, that is worth one
             more trial; asked of the searcher's model.
+        no_improvement_for_s: For how many seconds no better trial may end, from the best one's end
+            on, or from the study's first trial on while none counts.
+        min_trials: How many trials have to end first, however they do; cancelled ones don't count.
+        min_time_s: Seconds that have to pass first, from the study's first trial on.
+        stop_running: Whether trials that run when the study has enough end, too. None: at the target
+            and the time they do, otherwise they run to their end.
 
     Raises:
-        SpecError: a number out of its range.
+        SpecError: a number out of its range, or a least time above the time.
     """
 
     target: float | None = None
     time_s: float | None = None
     no_improvement: int | None = None
     expected_gain: float | None = None
+    no_improvement_for_s: float | None = None
+    min_trials: int | None = None
+    min_time_s: float | None = None
+    stop_running: bool | None = None
 
     def __post_init__(self) -> None:
         check_bound("no_improvement", self.no_improvement, low=1, optional=True)
-        for name in ("target", "time_s", "expected_gain"):
+        check_bound("min_trials", self.min_trials, low=1, optional=True)
+        positive = ("time_s", "expected_gain", "no_improvement_for_s", "min_time_s")
+        for name in ("target", *positive):
             value = getattr(self, name)
             if value is not None and not math.isfinite(value):
                 raise fault(f"{name} is a finite number; given {value!r}.")
-        for name in ("time_s", "expected_gain"):
+        for name in positive:
             value = getattr(self, name)
             if value is not None and value <= 0:
                 raise fault(f"{name} is greater than 0; given {value!r}.")
+        least_s, most_s = self.min_time_s, self.time_s
+        if least_s is not None and most_s is not None and least_s > most_s:
+            raise fault(f"min_time_s is at most time_s, {most_s:g}; given {least_s:g}.")
+        if self.stop_running is not None and not isinstance(self.stop_running, bool):
+            raise fault(f"stop_running is True, False or None; given {self.stop_running!r}.")
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether it ends any study some day, whatever trials measure."""
+        by_time = self.time_s is not None or self.no_improvement_for_s is not None
+        return by_time or self.no_improvement is not None
+
+    @property
+    def goes_by_results(self) -> bool:
+        """Whether what trials measure may end the study."""
+        asked = (self.target, self.no_improvement, self.no_improvement_for_s, self.expected_gain)
+        return any(part is not None for part in asked)
+
+    @property
+    def may_stop_running(self) -> bool:
+        """Whether it may end trials that run."""
+        hard = self.target is not None or self.time_s is not None
+        if self.stop_running is None:
+            return hard
+        return self.stop_running and (hard or self.goes_by_results)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +189,16 @@ class StudySpec:
         bounded = [constraint.metric for constraint in self.constraints]
         return tuple(dict.fromkeys([*(o.metric for o in self.objectives), *errors, *bounded]))
 
+    @property
+    def repeats(self) -> bool:
+        """Whether the searcher may suggest a point again: its setting ``repeat``."""
+        return self.algorithm.settings.get("repeat") is True
+
+    @property
+    def size(self) -> int | None:
+        """How many points the searcher can suggest; None for no bound."""
+        return None if self.repeats else self.space.size
+
     def _canonical(self, point: Mapping[str, Value]) -> Mapping[str, Value]:
         completed = self.space.complete(point)
         return {name: completed[name] for name in point}
@@ -163,7 +214,10 @@ class StudySpec:
             was, now = _listed(self.objectives), _listed(other.objectives)
             sentences.append(f"objective: was {was}, is now {now}")
         if self.constraints != other.constraints:
-            was, now = _listed(self.constraints), _listed(other.constraints)
+            was, now = (
+                _listed(f"{c.metric} {c.condition}" for c in spec.constraints)
+                for spec in (self, other)
+            )
             sentences.append(f"constraints: were {was}, are now {now}")
         if self.measurement != other.measurement:
             sentences.append(f"measurement: was {self.measurement}, is now {other.measurement}")
@@ -226,7 +280,7 @@ def check_bound(
         raise fault(f"{name} is a whole number from {low}{to}; given {value!r}.")
 
 
-def _listed(parts: Iterable[Objective | Constraint]) -> str:
+def _listed(parts: Iterable[Objective | str]) -> str:
     return ", ".join(map(str, parts)) or "none"
 
 

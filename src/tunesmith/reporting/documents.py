@@ -187,7 +187,7 @@ def _constraints_document(summary: StudySummary) -> list[Document]:
     if known is None:
         return []
     return [
-        {"metric": c.metric, "bound": c.bound, "side": c.side, "kept": kept, "of": known.counted}
+        {**asdict(c), "kept": kept, "of": known.counted}
         for c, kept in zip(summary.record.spec.constraints, known.kept, strict=True)
     ]
 

@@ -1,8 +1,8 @@
 """What ends trials early, and studies before their last trial, in words."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
-from tunesmith.model import StudySpec, Trial, TrialState
+from tunesmith.model import Ending, StudySpec, Trial, TrialState
 from tunesmith.reporting.figures import duration, number
 
 __all__ = [
@@ -26,7 +26,10 @@ def stopping_text(spec: StudySpec) -> str:
 
 
 def ending_text(spec: StudySpec) -> str:
-    """Return when the study has enough: ``accuracy >= 0.98 or 2h00m``; ``""`` if only by its trials."""
+    """Return when the study has enough: ``accuracy >= 0.98 or 2h00m``; ``""`` if only by its trials.
+
+    What holds that back, and what becomes of trials that run, stands behind it in brackets.
+    """
     ending, objective = spec.ending, spec.objective
     parts = []
     if ending.target is not None:
@@ -38,7 +41,22 @@ def ending_text(spec: StudySpec) -> str:
         parts.append(f"{ending.no_improvement} trials in a row without a better one")
     if ending.expected_gain is not None:
         parts.append(f"an expected gain below {ending.expected_gain:g}")
-    return " or ".join(parts)
+    if ending.no_improvement_for_s is not None:
+        parts.append(f"{duration(ending.no_improvement_for_s)} without a better trial")
+    more = ", ".join(_conditions(ending))
+    return " or ".join(parts) + (f" ({more})" if parts and more else "")
+
+
+def _conditions(ending: Ending) -> Iterator[str]:
+    least = []
+    if ending.min_trials is not None:
+        least.append("1 trial" if ending.min_trials == 1 else f"{ending.min_trials} trials")
+    if ending.min_time_s is not None:
+        least.append(duration(ending.min_time_s))
+    if least:
+        yield f"not before {' and '.join(least)}"
+    if ending.stop_running is not None:
+        yield f"trials that run {'end, too' if ending.stop_running else 'go on to their end'}"
 
 
 def step_text(step: int, trial: Trial, spec: StudySpec) -> str:

@@ -37,7 +37,7 @@ class Outlook:
         """Return the outlook of a study that its schedule serves."""
         schedule = make_schedule(spec.stopping)
         own = None if schedule is None or spec.max_trials else schedule.trials(spec)
-        bounds = (b for b in (spec.max_trials, own, spec.space.size) if b is not None)
+        bounds = (b for b in (spec.max_trials, own, spec.size) if b is not None)
         plan = None if schedule is None else schedule.plan(spec)
         return cls(spec, min(bounds, default=None), plan, step_s)
 
@@ -74,7 +74,8 @@ class Outlook:
         brackets = () if self.plan is None else self.plan.brackets
         least = max((_rounds(bracket, at_once) for bracket in brackets), default=0.0)
         seconds = max(steps / at_once, least, self.spec.max_steps or 0.0) * self.step_s
-        limit = self.spec.ending.time_s
+        ending = self.spec.ending
+        limit = None if ending.min_trials is not None else ending.time_s  # they may take longer
         return seconds if limit is None else min(seconds, limit)
 
 

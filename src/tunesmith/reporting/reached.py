@@ -2,7 +2,7 @@
 
 import math
 
-from tunesmith.model import Front, StudySpec, StudySummary, Trial, is_feasible
+from tunesmith.model import Constraint, Front, StudySpec, StudySummary, Trial, is_feasible
 from tunesmith.reporting.figures import number
 
 __all__ = [
@@ -89,12 +89,18 @@ def constraint_lines(summary: StudySummary) -> list[str]:
         return []
     constraints = summary.record.spec.constraints
     lines = [
-        f"constraint {constraint}: kept by {kept} of {_trials(known.counted)}"
+        f"constraint {constraint}: kept by {kept} of {_trials(known.counted)}{_wanted(constraint)}"
         for constraint, kept in zip(constraints, known.kept, strict=True)
     ]
     if len(constraints) > 1:
         lines.append(f"all constraints: kept by {known.feasible} of {_trials(known.counted)}")
     return lines
+
+
+def _wanted(constraint: Constraint) -> str:
+    """Return which share of trials should keep it; ``""`` if that was not said."""
+    share = constraint.safe_fraction
+    return f", wanted: {share:g} of them" if share else ""
 
 
 def _trials(count: int) -> str:

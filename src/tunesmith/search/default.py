@@ -1,7 +1,8 @@
 """The default: chooses a searcher by the study, and says which and why.
 
 a tiny finite space            every point once, in a random order
-trials cheaper than thought    `Tpe`, once the first 300 trials are known to be so
+trials cheaper than thought    `Tpe`, once the first 300 trials are known to be so, unless a share of
+                               trials is to keep a constraint, which it does not aim at
 otherwise                      `Bayesian`
 """
 
@@ -15,6 +16,7 @@ from tunesmith.model import Explanation, History, StudySpec, Suggestion
 from tunesmith.search.base import Searcher
 from tunesmith.search.bayesian import Bayesian
 from tunesmith.search.random import Random
+from tunesmith.search.settings import check_flag
 from tunesmith.search.tpe import Tpe
 
 __all__ = ["Default"]
@@ -26,11 +28,18 @@ _LATEST = 50
 
 
 class Default:
-    """Chooses among `Bayesian`, `Tpe` and trying everything."""
+    """Chooses among `Bayesian`, `Tpe` and trying everything.
 
-    def __init__(self) -> None:
-        self._bayesian = Bayesian()
-        self._tpe = Tpe()
+    Args:
+        repeat: Whether a point may be suggested again that was tried: where what trials measure is
+            very noisy.
+    """
+
+    def __init__(self, repeat: bool = False) -> None:
+        check_flag("default", "repeat", repeat)
+        self._repeat = repeat
+        self._bayesian = Bayesian(repeat=repeat)
+        self._tpe = Tpe(repeat=repeat)
         self._random = Random()
 
     def check(self, spec: StudySpec) -> None:
@@ -41,13 +50,19 @@ class Default:
     ) -> Sequence[Suggestion]:
         """Return the suggestions of the searcher that suits the study now."""
         searcher, name, why = self._choose(history)
-        return [_told(s, name, why) for s in searcher.suggest(history, count, rng)]
+        found = [_told(s, name, why) for s in searcher.suggest(history, count, rng)]
+        if found or not self._repeat:
+            return found
+        why = "every point has been tried, and what trials measure is noisy"
+        return [_told(s, "bayesian", why) for s in self._bayesian.suggest(history, count, rng)]
 
     def _choose(self, history: History) -> tuple[Searcher, str, str]:
         size = history.spec.space.size
         if size is not None and size <= _TINY:
             return self._random, "random", f"the space has {size} points, each is tried once"
-        lasted = _latest_durations(history) if len(history.trials) >= _PATIENCE else []
+        aims = any(constraint.safe_fraction for constraint in history.spec.constraints)
+        late = len(history.trials) >= _PATIENCE and not aims
+        lasted = _latest_durations(history) if late else []
         if lasted and (typical := median(lasted)) < _QUICK_S:
             why = f"trials take {1e3 * typical:.0f} ms, so a Gaussian process would cost more than they do"
             return self._tpe, "tpe", why

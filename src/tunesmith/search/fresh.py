@@ -1,4 +1,7 @@
-"""Keeps suggestions fresh: in a finite space no point is proposed twice."""
+"""Keeps suggestions fresh: in a finite space no point is proposed twice, unless that is wanted.
+
+It is where measurements are so noisy that a second one tells much; the setting ``repeat`` says so.
+"""
 
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
@@ -18,14 +21,17 @@ def fresh_points(
     history: History,
     propose: Callable[[int], Mapping[str, Value]],
     rng: np.random.Generator,
+    *,
+    repeat: bool = False,
 ) -> Iterator[Mapping[str, Value]]:
     """Yield ``propose(0)``, ``propose(1)``, … without points that were tried; end when none is left.
 
     Spaces without a finite size are not filtered: there a repetition is a coincidence or is meant.
+    With ``repeat`` none is, and there is no end.
     """
     space = history.spec.space
     size = space.size
-    if size is None:
+    if size is None or repeat:
         index = 0
         while True:
             yield propose(index)

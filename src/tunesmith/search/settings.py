@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from tunesmith.errors import Problem, SpecError
 
-__all__ = ["check_choice", "check_positive", "check_whole", "refuse"]
+__all__ = ["check_choice", "check_flag", "check_positive", "check_whole", "refuse"]
 
 
 def refuse(message: str) -> SpecError:
@@ -30,6 +30,12 @@ def check_positive(
         raise refuse(
             f"{searcher}'s setting {setting!r} is a number above 0{upto}; given {value!r}."
         )
+
+
+def check_flag(searcher: str, setting: str, value: object) -> None:
+    """Raise `SpecError` unless ``value`` is True or False."""
+    if not isinstance(value, bool):
+        raise refuse(f"{searcher}'s setting {setting!r} is true or false; given {value!r}.")
 
 
 def check_choice(searcher: str, setting: str, value: object, allowed: Sequence[str]) -> None:

@@ -24,7 +24,7 @@ from tunesmith.search.fresh import fresh_points
 from tunesmith.search.parzen import Parzen, bandwidths
 from tunesmith.search.ranked import ranked
 from tunesmith.search.sequence import sobol_sequence
-from tunesmith.search.settings import check_positive, check_whole
+from tunesmith.search.settings import check_flag, check_positive, check_whole
 from tunesmith.search.table import Table
 from tunesmith.space import Space, Value
 
@@ -49,6 +49,7 @@ class Tpe:
         good: The share of trials that are good; never more than 25 trials.
         candidates: How many points are drawn to choose from. More search nearer to the best known.
         prior_weight: How many good trials the prior weighs as much as.
+        repeat: Whether it may suggest a point again that was tried.
     """
 
     def __init__(
@@ -57,11 +58,14 @@ class Tpe:
         good: float = 0.15,
         candidates: int = 64,
         prior_weight: float = 1.0,
+        repeat: bool = False,
     ) -> None:
         check_whole(_NAME, "startup", startup, low=1)
         check_positive(_NAME, "good", good, most=0.9)
         check_whole(_NAME, "candidates", candidates, low=1)
         check_positive(_NAME, "prior_weight", prior_weight)
+        check_flag(_NAME, "repeat", repeat)
+        self._repeat = repeat
         self._startup = startup
         self._good = float(good)
         self._candidates = candidates
@@ -98,7 +102,7 @@ class Tpe:
 
         return [
             made.get(space.key(point)) or Suggestion(point, "random")
-            for point in islice(fresh_points(history, propose, rng), count)
+            for point in islice(fresh_points(history, propose, rng, repeat=self._repeat), count)
         ]
 
     def _best_candidate(
@@ -129,7 +133,8 @@ class Tpe:
                 score += float(scores[attempt])
             point = space.decode(place)
             key = space.key(point)
-            if space.size is None or (key not in proposed and history.tried(key) is None):
+            endless = self._repeat or space.size is None
+            if endless or (key not in proposed and history.tried(key) is None):
                 why = Explanation(acquisition="log density ratio", value=score)
                 return Suggestion(point, _NAME, why)
         return None

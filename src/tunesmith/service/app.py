@@ -21,7 +21,18 @@ from tunesmith.service.last_resort import LastResort
 from tunesmith.service.logging import RequestLog
 from tunesmith.service.openapi import describe
 from tunesmith.service.parts import Parts
-from tunesmith.service.routes import access, files, health, jobs, logs, studies, tune, verbs, views
+from tunesmith.service.routes import (
+    access,
+    files,
+    health,
+    jobs,
+    logs,
+    origins,
+    studies,
+    tune,
+    verbs,
+    views,
+)
 from tunesmith.service.settings import Settings
 from tunesmith.service.shelves import Shelves
 from tunesmith.storage import ServedStorage
@@ -31,7 +42,7 @@ __all__ = ["make_app", "routers"]
 _LOG = logging.getLogger("tunesmith.service")
 _API = "/api/v1"
 # Routes are tried in this order: what is asked for most comes first.
-_MODULES = (tune, verbs, studies, views, files, logs, jobs, access)
+_MODULES = (tune, verbs, studies, views, files, logs, jobs, origins, access)
 _CHORES_S = 300.0
 
 

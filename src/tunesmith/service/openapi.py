@@ -68,6 +68,7 @@ _TAGS = {
     "files": "Files of trials, by the hash of their content.",
     "logs": "What trials print.",
     "jobs": "Whole jobs that the server runs.",
+    "google": "What clients of Google's call the studies and jobs that they made.",
     "access": "Who one is; logging in; tokens.",
     "health": "For those who watch over the server.",
 }

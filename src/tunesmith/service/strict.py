@@ -15,6 +15,7 @@ __all__ = ["Router", "read_json"]
 
 _LARGE = 2**18
 _DEPTH = 64  # C would raise RecursionError, but far deeper
+_HALVES = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 class Router(APIRouter):
@@ -48,13 +49,13 @@ def read_json(body: bytes) -> object:
     """Return the value that ``body`` writes.
 
     Raises:
-        Refused: it is no JSON in UTF-8, names a thing twice in one object, has NaN or a number that
-            no machine number can hold, or is nested too deeply.
+        Refused: it is no JSON in UTF-8, has half a character, names a thing twice in one object, has NaN
+            or a number that no machine number can hold, or is nested too deeply.
     """
     if _is_deep(body):
         raise _unsound(f"it is nested more than {_DEPTH} deep")
     try:
-        return json.loads(
+        found: object = json.loads(
             body.decode(),
             object_pairs_hook=_object,
             parse_constant=_no_constant,
@@ -65,6 +66,12 @@ def read_json(body: bytes) -> object:
         raise _unsound(f"byte {error.start} is no UTF-8") from None
     except (ValueError, RecursionError) as error:
         raise _unsound(str(error)) from None
+    if _HALVES.search(body):
+        try:
+            json.dumps(found, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            raise _unsound("it has half a character, such as \\ud800 alone") from None
+    return found
 
 
 _TOKENS = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[{\]}]', re.DOTALL)

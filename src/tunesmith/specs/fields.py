@@ -115,6 +115,16 @@ class Fields:
             return None
         return value
 
+    def flag(self, key: str) -> bool | None:
+        """Return the truth value at ``key``."""
+        node = self.node(key)
+        if node is None:
+            return None
+        if isinstance(node, Scalar) and isinstance(node.value, bool):
+            return node.value
+        self._wrong(key, "true or false", node)
+        return None
+
     def quantity(self, key: str, parse: Callable[[str], float]) -> float | None:
         """Return what ``parse`` makes of the text at ``key``; its `ValueError` is a fault."""
         text = self.text(key)

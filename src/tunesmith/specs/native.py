@@ -3,13 +3,14 @@ r"""The native file: a study and the program it runs, as a person writes them.
     study: digits                          # the file's name if it is not given
     maximize: accuracy                     # or minimize; one metric or a list of them
     standard_error: accuracy_se            # or {accuracy: accuracy_se}
-    constraints: {latency_ms: "<= 20"}     # or a list: [latency_ms <= 20, recall >= 0.9]
+    constraints: {latency_ms: "<= 20"}     # or a list: [latency_ms <= 20, recall >= 0.9 in 0.8 of trials]
     measurement: best                      # last, best, minimum, maximum
     algorithm: grid                        # or {name: grid, settings ...}
     warm_start: [old]                      # earlier studies to learn from
     stopping: median                       # or {name: asha, settings ...}, or a list of both kinds
     max_steps: 30                          # how many steps (epochs) a whole trial trains
     until: {target: 0.98, time: 2h, no_improvement: 20, expected_gain: 0.001}
+                                           # also: no_improvement_for, min_trials, min_time, stop_running
     max_trials: 30
     parallel_trials: 2
     max_failed_trials: 3
@@ -59,6 +60,7 @@ from tunesmith.specs.located import Listing, Node, Scalar, Table, compose
 from tunesmith.specs.parameters import read_declarations
 from tunesmith.specs.parts import check_name, check_settings, read_part
 from tunesmith.specs.program import read_program
+from tunesmith.specs.site import SiteSection
 from tunesmith.specs.stopping import read_ending, read_stopping
 
 __all__ = ["TuneFile", "parse_study", "read_study"]
@@ -78,6 +80,7 @@ class TuneFile:
             that command. The program's limits hold in either case.
         seed_given: Whether the file chose the seed; if not, the spec's is 0.
         places: Where the file names each stopping rule and schedule, to tell what they refuse.
+        site: What the file of a job says of this machine.
     """
 
     name: str
@@ -86,6 +89,7 @@ class TuneFile:
     job: Job | None = None
     seed_given: bool = False
     places: Mapping[str, Place] = field(default_factory=dict, compare=False)
+    site: SiteSection = field(default_factory=SiteSection)
 
 
 def read_study(path: Path) -> TuneFile:

@@ -1,7 +1,7 @@
 """What ends trials early, and when a study has enough: in a file, and on a command line.
 
 stopping: median                       # or {name: asha, min_steps: 2}, or a list of both kinds
-until: {target: 0.98, time: 2h, no_improvement: 20, expected_gain: 0.001}
+until: {target: 0.98, time: 2h, no_improvement: 20, expected_gain: 0.001, min_trials: 10}
 
 --stopping median --stopping asha:min_steps=2,eta=4
 """
@@ -15,7 +15,7 @@ from tunesmith.specs.faults import Faults, Place, Span
 from tunesmith.specs.fields import Fields
 from tunesmith.specs.located import Listing, resolve
 from tunesmith.specs.parts import NamedPart, check_name, check_settings, read_part
-from tunesmith.specs.quantities import parse_duration
+from tunesmith.specs.quantities import format_duration, parse_duration
 from tunesmith.stopping import make_rules, make_schedule
 
 __all__ = ["check_stopping", "parse_stopping", "read_ending", "read_stopping"]
@@ -40,17 +40,30 @@ def read_ending(fields: Fields) -> Ending:
     inner = fields.inner("until", owner="until", code="E120")
     if inner is None:
         return Ending()
-    time_s = inner.quantity("time", parse_duration)
-    if time_s == 0:
-        inner.fault("time", "until: time must be above zero. Leave it out for no limit")
+    time_s, idle_s = _time(inner, "time"), _time(inner, "no_improvement_for")
+    least_s = _time(inner, "min_time")
+    if time_s and least_s and least_s > time_s:
+        most, given = format_duration(time_s), format_duration(least_s)
+        inner.fault("min_time", f"until: min_time is at most the time, {most}; given {given}")
     gain = inner.number("expected_gain")
     if gain is not None and gain <= 0:
         message = f"until: expected_gain is a number above zero; given {gain}"
         inner.fault("expected_gain", message)
     target = inner.number("target")
     no_improvement = inner.whole("no_improvement", low=1)
+    min_trials = inner.whole("min_trials", low=1)
+    stop_running = inner.flag("stop_running")
     inner.done()
-    return Ending(target, time_s or None, no_improvement, gain if gain and gain > 0 else None)
+    if fields.faults.count:  # nobody will ask for it
+        return Ending()
+    return Ending(target, time_s, no_improvement, gain, idle_s, min_trials, least_s, stop_running)
+
+
+def _time(fields: Fields, key: str) -> float | None:
+    seconds = fields.quantity(key, parse_duration)
+    if seconds == 0:
+        fields.fault(key, f"until: {key} must be above zero. Leave it out for no limit")
+    return seconds
 
 
 def parse_stopping(arguments: Sequence[str]) -> tuple[Stopping, ...]:

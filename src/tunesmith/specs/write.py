@@ -137,12 +137,18 @@ def _named(name: str, settings: Mapping[str, Setting]) -> _Plain:
 
 
 def _until(ending: Ending) -> dict[str, _Plain]:
-    time = None if ending.time_s is None else format_duration(ending.time_s)
+    def time(seconds: float | None) -> str | None:
+        return None if seconds is None else format_duration(seconds)
+
     parts: dict[str, _Plain | None] = {
         "target": ending.target,
-        "time": time,
+        "time": time(ending.time_s),
         "no_improvement": ending.no_improvement,
+        "no_improvement_for": time(ending.no_improvement_for_s),
         "expected_gain": ending.expected_gain,
+        "min_trials": ending.min_trials,
+        "min_time": time(ending.min_time_s),
+        "stop_running": ending.stop_running,
     }
     return {key: value for key, value in parts.items() if value is not None}
 

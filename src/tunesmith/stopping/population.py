@@ -176,8 +176,8 @@ class Population:
         return room_in(history, history.spec.max_trials or self.trials(history.spec))
 
     def _members(self, spec: StudySpec) -> int:
-        """Return how many members there are: no more than the space has points to begin with."""
-        return self._size if spec.space.size is None else min(self._size, spec.space.size)
+        """Return how many members there are: no more than there are points to begin with."""
+        return self._size if spec.size is None else min(self._size, spec.size)
 
     def _steps(self, spec: StudySpec) -> int:
         return self._interval or max(round(whole_steps(self._name, spec) / _LOOKS), 1)

@@ -70,13 +70,15 @@ class Wires:
 
     Args:
         base: The server's URL without a slash at the end.
+        threads: How many threads use them; for so many they are kept open.
     """
 
-    def __init__(self, base: str) -> None:
+    def __init__(self, base: str, threads: int = _THREADS) -> None:
         parts = urlsplit(base)
         self._base = parts.path
         self._host = f"{parts.scheme}://{parts.netloc}"
         self._tls = parts.scheme == "https"
+        self._threads = threads
         self._pool: urllib3.PoolManager | None = None
         self._owner = 0
 
@@ -114,7 +116,7 @@ class Wires:
         # A connection that is used on both sides of a fork mixes up the answers.
         if self._pool is None or self._owner != os.getpid():
             context = ssl.create_default_context() if self._tls else None
-            self._pool = urllib3.PoolManager(maxsize=_THREADS, ssl_context=context)
+            self._pool = urllib3.PoolManager(maxsize=self._threads, ssl_context=context)
             self._owner = os.getpid()
         return self._pool
 

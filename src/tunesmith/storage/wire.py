@@ -117,6 +117,10 @@ class EndingDocument(TypedDict):
     time_s: NotRequired[float | None]
     no_improvement: NotRequired[Whole | None]
     expected_gain: NotRequired[float | None]
+    no_improvement_for_s: NotRequired[float | None]
+    min_trials: NotRequired[Whole | None]
+    min_time_s: NotRequired[float | None]
+    stop_running: NotRequired[bool | None]
 
 
 class PredictionDocument(TypedDict):

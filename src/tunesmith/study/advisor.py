@@ -86,10 +86,7 @@ class Advisor:
 
 def refuse_endless(spec: StudySpec) -> None:
     """Raise `SpecError` if nothing ends the study: neither a number, nor the space, a schedule or the clock."""
-    ending = spec.ending
-    if spec.max_trials is not None or spec.space.size is not None:
-        return
-    if ending.time_s is not None or ending.no_improvement is not None:
+    if spec.max_trials is not None or spec.size is not None or spec.ending.is_certain:
         return
     schedule = make_schedule(spec.stopping)
     if schedule is None or schedule.trials(spec) is None:

@@ -2,7 +2,7 @@
 
 import math
 
-from tunesmith.model import History, Prediction, rank
+from tunesmith.model import FINAL, History, Prediction, TrialState, rank
 from tunesmith.reporting import duration
 
 __all__ = ["end_reason", "expected_gain", "with_expected_gain"]
@@ -13,57 +13,69 @@ _LATEST = 3  # suggestions in a row that must promise little: the model's views 
 def end_reason(history: History, now: float, *, hard: bool = False) -> str:
     """Return why the study needs no more trials; ``""`` while it does.
 
+    Nothing ends it before the least number of trials and the least time, if there are any.
+
     Args:
         history: All trials.
         now: The time, in seconds since the epoch.
         hard: Whether to ask only for reasons for which trials that run should end too.
     """
     ending = history.spec.ending
+    if not history.trials or _is_early(history, now) or (hard and ending.stop_running is False):
+        return ""
     if ending.target is not None and (reason := _target(history, ending.target)):
         return reason
-    if ending.time_s is not None and history.trials:
-        spent = now - history.trials[0].queued
-        if spent >= ending.time_s:
-            return f"its time of {duration(ending.time_s)} is spent"
-    if hard:
+    if ending.time_s is not None and now - history.trials[0].queued >= ending.time_s:
+        return f"its time of {duration(ending.time_s)} is spent"
+    if hard and not ending.stop_running:
         return ""
-    if ending.no_improvement is not None and (
-        reason := _stagnation(history, ending.no_improvement)
-    ):
-        return reason
-    if ending.expected_gain is not None:
-        gain = expected_gain(history)
-        if gain is not None and gain < ending.expected_gain:
-            metric = history.spec.objective.metric
-            return f"one more trial is expected to gain {gain:.3g} in {metric}, less than {ending.expected_gain:g}"
-    return ""
+    return _stagnation(history, now) or _small_gain(history)
+
+
+def _is_early(history: History, now: float) -> bool:
+    """Whether the study has to go on, whatever else it has reached."""
+    ending = history.spec.ending
+    if ending.min_time_s is not None and now - history.trials[0].queued < ending.min_time_s:
+        return True
+    ended = history.count(*FINAL - {TrialState.CANCELLED})
+    return ending.min_trials is not None and ended < ending.min_trials
 
 
 def _target(history: History, target: float) -> str:
-    objective = history.spec.objective
+    objective, best = history.spec.objective, history.standing.best
     wanted = objective.loss(target)
-    for trial in history.trials:
-        place = rank(trial, history.spec)
-        if place is not None and place[0] == 0 and place[1] <= wanted:
-            value = trial.metrics[objective.metric]
-            return f"trial {trial.number} has reached the target {target:g} with {objective.metric} {value:.6g}"
-    return ""
-
-
-def _stagnation(history: History, patience: int) -> str:
-    ranked = [
-        (t.finished or 0.0, place) for t in history.trials if (place := rank(t, history.spec))
-    ]
-    ranked.sort(key=lambda pair: (pair[0], pair[1][2]))
-    best, since, at = None, 0, 0
-    for _, place in ranked:
-        if best is None or place[:2] < best[:2]:
-            best, since, at = place, 0, place[2]
-        else:
-            since += 1
-    if since < patience:
+    if best is None or best.violation > 0 or best.loss > wanted:
         return ""
-    return f"{since} trials in a row were no better than trial {at}"
+    first = next(
+        t
+        for t in history.trials
+        if (place := rank(t, history.spec)) and place[0] == 0 and place[1] <= wanted
+    )
+    value = first.metrics[objective.metric]
+    return f"trial {first.number} has reached the target {target:g} with {objective.metric} {value:.6g}"
+
+
+def _stagnation(history: History, now: float) -> str:
+    """Return for how many trials, or how long, none was better; ``""`` while that is not too much."""
+    ending, best, since = history.spec.ending, history.standing.best, history.standing.since
+    if ending.no_improvement is not None and best and since >= ending.no_improvement:
+        row = "1 trial was" if since == 1 else f"{since} trials in a row were"
+        return f"{row} no better than trial {best.number}"
+    patience_s = ending.no_improvement_for_s
+    moment = best.finished if best else history.trials[0].queued
+    if patience_s is None or now - moment < patience_s:
+        return ""
+    what = f"was better than trial {best.number}" if best else "has counted"
+    return f"for {duration(patience_s)} no trial {what}"
+
+
+def _small_gain(history: History) -> str:
+    wanted = history.spec.ending.expected_gain
+    gain = None if wanted is None else expected_gain(history)
+    if wanted is None or gain is None or gain >= wanted:
+        return ""
+    metric = history.spec.objective.metric
+    return f"one more trial is expected to gain {gain:.3g} in {metric}, less than {wanted:g}"
 
 
 def with_expected_gain(reason: str, history: History) -> str:
@@ -92,13 +104,10 @@ def expected_gain(history: History) -> float | None:
                 predictions.append(prediction)
         if len(predictions) == _LATEST:
             break
-    best = min(
-        (place for t in history.trials if (place := rank(t, history.spec)) is not None),
-        default=None,
-    )
-    if len(predictions) < _LATEST or best is None or best[0] > 0:
+    best = history.standing.best
+    if len(predictions) < _LATEST or best is None or best.violation > 0:
         return None
-    return max(_improvement(objective.loss(p.mean), p.sd, best[1]) for p in predictions)
+    return max(_improvement(objective.loss(p.mean), p.sd, best.loss) for p in predictions)
 
 
 def _improvement(mean: float, sd: float, best: float) -> float:

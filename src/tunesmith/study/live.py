@@ -149,7 +149,7 @@ class Live:
         if not self.exhausted:
             limit = self.advisor.limit(self.spec)
             return "" if self.room() else f"all {limit} trials have ended"
-        size = self.spec.space.size
+        size = self.spec.size
         if self.advisor.has_schedule and self.history.distinct != size:
             return f"{self.advisor.schedule_name} has run its course"
         if size is None:
@@ -172,14 +172,20 @@ class Live:
                 return  # some run or wait, or a person holds them
             if rest and not end_reason(self.history, self.now):
                 return  # the schedule says what becomes of them
+            spec = self.spec
             try:
                 for trial in rest:
                     self.halt(trial, f"the study has ended: {reason}")
+                if rest:
+                    self.refresh()
+                    if self.history.open or self.spec != spec:
+                        continue  # somebody has queued a trial, or raised the budget: look again
+                    # One of them may be better than all others. It is over nevertheless.
                 why = with_expected_gain(reason, self.history)
                 at = self.record.revision
                 self.storage.set_state(self.name, StudyState.FINISHED, why, at=at)
             except (ConflictError, StateError, LeaseLostError):
-                pass  # somebody may have queued a trial or raised the budget: look again
+                pass  # likewise
             self.refresh()
 
     def reopen(self) -> None:

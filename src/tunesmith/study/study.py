@@ -278,17 +278,13 @@ class Study:
     @property
     def limit(self) -> int | None:
         """How many trials it may have: as many as it says, or as its schedule or its space need; None for no bound."""
-        bounds = (self._live.advisor.limit(self.spec), self.space.size)
+        bounds = (self._live.advisor.limit(self.spec), self.spec.size)
         return min((bound for bound in bounds if bound is not None), default=None)
 
     @property
     def ends_by_results(self) -> bool:
         """Whether what trials measure may end the study before it has all its trials."""
-        ending = self.spec.ending
-        return any(
-            part is not None
-            for part in (ending.target, ending.no_improvement, ending.expected_gain)
-        )
+        return self.spec.ending.goes_by_results
 
     @property
     def is_exhausted(self) -> bool:
@@ -483,9 +479,8 @@ class Study:
         return verdict
 
     def overrun(self) -> str:
-        """Return why even trials that run should end now: the target is reached, or the time spent."""
-        ending = self.spec.ending
-        if ending.target is None and ending.time_s is None:
+        """Return why even trials that run should end now: as a rule the target, or the time; ``""`` if not."""
+        if not self.spec.ending.may_stop_running:
             return ""
         with self._live.lock:
             self.refresh()

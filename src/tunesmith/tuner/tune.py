@@ -21,6 +21,7 @@ from tunesmith.space import Parameter, Space, Value
 from tunesmith.storage import Storage, default_url, make_files_root, open_storage
 from tunesmith.study import Study, refuse_endless
 from tunesmith.study.opening import StoppingLike, objectives
+from tunesmith.study.opening import algorithm as read_algorithm
 from tunesmith.study.opening import stopping as read_stopping
 from tunesmith.tuner.events import BestChanged, Event, TrialEnded
 from tunesmith.tuner.tuner import LEASE_S, Tuner
@@ -112,6 +113,7 @@ def tune(
         StudySpec(
             space,
             objectives(minimize, maximize, standard_error),
+            read_algorithm(algorithm),
             max_trials=max_trials,
             stopping=read_stopping(stopping),
             max_steps=max_steps,

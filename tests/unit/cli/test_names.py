@@ -1,9 +1,12 @@
 from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 
 from tunesmith import Double, Study
 from tunesmith.cli.names import Target, find, find_study, find_trial
+from tunesmith.cli.origin import keep_document
 from tunesmith.errors import NotFoundError
 from tunesmith.storage import Storage, open_storage
 
@@ -51,6 +54,19 @@ def test_what_is_not_found_is_answered_with_what_there_is(
 ) -> None:
     with pytest.raises(NotFoundError, match=words):
         find(storage, text)
+
+
+def test_a_title_that_several_studies_have_is_answered_with_their_names(tmp_path: Path) -> None:
+    job = tmp_path / "job.yaml"
+    job.write_text(
+        "displayName: wide & deep\njobSpec: {workerPoolSpecs: [{containerSpec: {imageUri: x}}]}"
+    )
+    with closing(open_storage(f"sqlite:///{tmp_path / 's.db'}")) as storage:
+        for name in ("wide-1", "wide-2"):
+            keep_document(Study({"x": Double(0, 1)}, maximize="a", name=name, storage=storage), job)
+
+        with pytest.raises(NotFoundError, match="may be any of: wide-1, wide-2"):
+            find_study(storage, "wide & deep")
 
 
 def test_a_study_is_no_trial(storage: Storage) -> None:

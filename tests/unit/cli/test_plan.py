@@ -198,12 +198,16 @@ def test_a_command_line_says_what_ends_trials_and_the_study() -> None:
             time="2h",
             no_improvement=20,
             expected_gain=1e-3,
+            no_improvement_for="30m",
+            min_trials=5,
+            min_time="1m",
+            stop_running=False,
         ),
     )
 
     assert plan.spec.stopping == (Stopping("median", {"min_steps": 2}), Stopping("patience"))
     assert plan.spec.max_steps == 30
-    assert plan.spec.ending == Ending(0.98, 7200.0, 20, 0.001)
+    assert plan.spec.ending == Ending(0.98, 7200.0, 20, 0.001, 1800.0, 5, 60.0, False)
 
 
 def test_rules_of_a_command_line_stand_in_for_those_of_the_file(file: Path) -> None:
@@ -241,12 +245,22 @@ def test_what_the_file_lacks_for_its_rule_may_come_from_the_command_line(file: P
     assert read_plan(file, replace(NOTHING, max_steps=9)).spec.max_steps == 9
 
 
-def test_a_time_that_is_none_is_refused_by_its_option() -> None:
-    with pytest.raises(click.UsageError, match="--time: 'soon' is no duration"):
-        read_plan(None, replace(INLINE, time="soon"))
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"time": "soon"}, "--time: 'soon' is no duration"),
+        ({"no_improvement_for": "0s"}, "--no-improvement-for: a time above zero"),
+        ({"time": "1h", "min_time": "90m"}, "--min-time: it is at most .*, 1h; given 1h30m"),
+    ],
+)
+def test_a_time_that_is_none_is_refused_by_its_option(wrong: dict[str, str], told: str) -> None:
+    with pytest.raises(click.UsageError, match=told):
+        read_plan(None, replace(INLINE, **wrong))  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("own", [{"time": "2h"}, {"no_improvement": 5}])
+@pytest.mark.parametrize(
+    "own", [{"time": "2h"}, {"no_improvement": 5}, {"no_improvement_for": "1h"}]
+)
 def test_a_study_that_ends_by_itself_needs_no_number_of_trials(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own: dict[str, Any]
 ) -> None:
@@ -258,7 +272,7 @@ def test_a_study_that_ends_by_itself_needs_no_number_of_trials(
     assert check_program(plan).command == INLINE.program
 
 
-@pytest.mark.parametrize("own", [{}, {"target": 0.9}, {"expected_gain": 0.1}])
+@pytest.mark.parametrize("own", [{}, {"target": 0.9}, {"expected_gain": 0.1}, {"min_trials": 3}])
 def test_a_study_that_may_never_end_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own: dict[str, Any]
 ) -> None:

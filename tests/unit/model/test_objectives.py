@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from tunesmith.errors import SpecError
-from tunesmith.model import Constraint, Objective, StudySpec, with_standard_errors
+from tunesmith.model import Constraint, Ending, Objective, StudySpec, with_standard_errors
 from tunesmith.space import Double, Space
 
 SPEC = StudySpec(Space({"lr": Double(0.0, 1.0)}), (Objective("loss", "minimize"),))
@@ -99,6 +99,37 @@ def test_a_spec_knows_every_metric_it_names_once() -> None:
     )
 
     assert spec.metrics == ("loss", "accuracy", "se", "latency_ms")
+
+
+@pytest.mark.parametrize("text", ["latency_ms <= 20 in 0.9 of trials", "recall >= 0.5"])
+def test_a_constraint_with_a_share_of_trials_is_read_as_it_is_written(text: str) -> None:
+    constraint = Constraint.parse(text)
+
+    assert f"{constraint.metric} {constraint.condition}" == text
+    assert str(constraint) == text.removesuffix(" in 0.9 of trials")
+    assert constraint.safe_fraction == (0.9 if "0.9" in text else 0.0)
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.5, math.nan, True])
+def test_a_share_of_trials_is_from_0_to_1(share: float) -> None:
+    with pytest.raises(SpecError, match="share of trials that keep ms's bound is from 0 to 1"):
+        Constraint("ms", 20, safe_fraction=share)
+
+
+def test_another_share_of_trials_is_a_difference() -> None:
+    some, most = (replace(SPEC, constraints=(Constraint("a", 1, safe_fraction=s),)) for s in (0, 1))
+
+    assert some.differences(most) == ["constraints: were a <= 1, are now a <= 1 in 1 of trials"]
+
+
+def test_a_study_that_was_stored_without_shares_and_least_numbers_has_none() -> None:
+    old = replace(SPEC, constraints=(Constraint("a", 1),), ending=Ending(target=1.0))
+    data = json.loads(json.dumps(old.to_json()))
+    del data["constraints"][0]["safe_fraction"]
+    for name in ("no_improvement_for_s", "min_trials", "min_time_s", "stop_running"):
+        del data["ending"][name]
+
+    assert StudySpec.from_json(data) == old
 
 
 def test_each_metric_has_one_constraint_and_each_study_is_learnt_from_once() -> None:

@@ -66,6 +66,14 @@ def test_all_that_ends_trials_early_is_named() -> None:
         (Ending(no_improvement=20), "20 trials in a row without a better one"),
         (Ending(expected_gain=1e-3), "an expected gain below 0.001"),
         (Ending(target=1.0, time_s=60.0), "acc >= 1 or 1m00s"),
+        (Ending(no_improvement_for_s=7200.0), "2h00m without a better trial"),
+        (Ending(target=1.0, min_trials=5), "acc >= 1 (not before 5 trials)"),
+        (
+            Ending(target=1.0, min_trials=1, min_time_s=60.0, stop_running=True),
+            "acc >= 1 (not before 1 trial and 1m00s, trials that run end, too)",
+        ),
+        (Ending(time_s=60.0, stop_running=False), "1m00s (trials that run go on to their end)"),
+        (Ending(min_trials=5), ""),
     ],
 )
 def test_when_a_study_has_enough_is_said(ending: Ending, text: str) -> None:
@@ -127,7 +135,8 @@ def test_documents_hold_what_ends_trials_and_the_study() -> None:
     assert document["stopping"] == [{"name": "median", "min_steps": 2}, {"name": "patience"}]
     assert document["max_steps"] == 20
     assert document["ending"] == {
-        "target": 0.98, "time_s": 7200.0, "no_improvement": 20, "expected_gain": 0.001
+        "target": 0.98, "time_s": 7200.0, "no_improvement": 20, "expected_gain": 0.001,
+        "no_improvement_for_s": None, "min_trials": None, "min_time_s": None, "stop_running": None,
     }  # fmt: skip
     assert document["training"] == {
         "trials": 10, "stopped": 6, "steps": 132, "whole": 20, "saved": pytest.approx(0.34)

@@ -112,9 +112,11 @@ def test_a_long_plan_is_cut() -> None:
 def test_the_time_is_never_less_than_a_whole_trial_nor_more_than_the_study_may_last() -> None:
     crowded = Outlook.of(replace(PLAIN, parallel_trials=100), 3.0)
     hasty = Outlook.of(replace(PLAIN, ending=Ending(time_s=120.0)), 3.0)
+    held = Outlook.of(replace(PLAIN, ending=Ending(time_s=120.0, min_trials=3)), 3.0)
 
     assert crowded.seconds(crowded.steps) == 60.0
     assert hasty.seconds(hasty.steps) == 120.0
+    assert held.seconds(held.steps) == Outlook.of(PLAIN, 3.0).seconds(held.steps)
     assert Outlook.of(PLAIN).seconds(600) is None
 
 

@@ -433,6 +433,17 @@ def test_of_several_constraints_those_that_are_broken_are_named() -> None:
     assert unknown.endswith("trial 2, mib not measured")
 
 
+def test_a_share_of_trials_that_should_keep_a_constraint_stands_beside_those_that_do() -> None:
+    found = trial(1, TRIALS[0].values, {"acc": 0.5, "ms": 20.0})
+    spec = replace(BOUNDED, constraints=(Constraint("ms", 20.0, safe_fraction=0.9),))
+
+    text = study_text(summary(found, spec=spec))
+    document = study_document(summary(found, spec=spec))
+
+    assert "constraint ms <= 20: kept by 1 of 1 trial, wanted: 0.9 of them" in text
+    assert document["constraints"][0]["safe_fraction"] == 0.9  # type: ignore[index]
+
+
 def test_constraints_are_listed_with_how_many_trials_keep_them() -> None:
     trials = [
         trial(n, TRIALS[0].values, {"acc": 0.5, "ms": ms, "mib": mib})
@@ -447,8 +458,22 @@ def test_constraints_are_listed_with_how_many_trials_keep_them() -> None:
     document = study_document(summary(*trials, spec=BOUNDED))
     assert document["best_is_feasible"] is True
     assert document["constraints"] == [
-        {"metric": "ms", "bound": 20.0, "side": "at_most", "kept": 2, "of": 3},
-        {"metric": "mib", "bound": 8.0, "side": "at_least", "kept": 2, "of": 3},
+        {
+            "metric": "ms",
+            "bound": 20.0,
+            "side": "at_most",
+            "safe_fraction": 0.0,
+            "kept": 2,
+            "of": 3,
+        },
+        {
+            "metric": "mib",
+            "bound": 8.0,
+            "side": "at_least",
+            "safe_fraction": 0.0,
+            "kept": 2,
+            "of": 3,
+        },
     ]
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tunesmith.model import History, StudySpec, Trial, TrialState
+from tunesmith.model import Constraint, History, StudySpec, Trial, TrialState
 from tunesmith.search import make_searcher, position_rng
 from tunesmith.search.bayesian import Bayesian
 from tunesmith.search.default import Default
@@ -58,6 +58,35 @@ def test_of_a_tiny_space_every_point_is_tried_once_and_then_there_are_no_more() 
         )
 
     assert len(tried) == len({space.key(values) for values in tried}) == 16
+
+
+def test_points_of_a_tiny_space_are_tried_again_where_that_is_wanted() -> None:
+    space = Space({"n": Integer(1, 4)})
+    history = History(
+        spec_of(space),
+        [
+            Trial(n, {"n": n}, TrialState.COMPLETED, metrics={"loss": abs(n - 3.0)}, revision=n)
+            for n in range(1, 5)
+        ],
+    )
+
+    (point,) = Default(repeat=True).suggest(history, 1, position_rng(0, 4))
+
+    assert Default().suggest(history, 1, position_rng(0, 4)) == []
+    assert point.explanation is not None
+    assert point.explanation.searcher == "bayesian"
+    assert point.explanation.note == "every point has been tried, and what trials measure is noisy"
+
+
+def test_quick_trials_stay_with_the_model_that_aims_at_a_share_of_kept_constraints() -> None:
+    history = _past(300, 0.004)
+    aims = Constraint("loss", 0.1, safe_fraction=0.9)
+    history.update([], replace(history.spec, constraints=(aims,)))
+
+    (point,) = _ask(history)
+
+    assert point.explanation is not None
+    assert point.explanation.searcher == "bayesian"
 
 
 def test_a_space_of_seventeen_points_has_a_model() -> None:

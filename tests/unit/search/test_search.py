@@ -56,8 +56,25 @@ def test_an_unknown_setting_is_answered_with_those_there_are() -> None:
 
 
 def test_a_searcher_without_settings_says_so() -> None:
-    with pytest.raises(SpecError, match="'random' has these settings: none"):
-        make_searcher(Algorithm("random", {"depth": 3}))
+    with pytest.raises(SpecError, match="'sobol' has these settings: none"):
+        make_searcher(Algorithm("sobol", {"depth": 3}))
+
+
+@pytest.mark.parametrize("name", ["default", "bayesian", "tpe", "random"])
+def test_points_may_be_repeated_is_said_by_a_truth_value(name: str) -> None:
+    with pytest.raises(SpecError, match=f"{name}'s setting 'repeat' is true or false; given 'x'"):
+        make_searcher(Algorithm(name, {"repeat": "x"}))
+
+
+@pytest.mark.parametrize("name", ["default", "bayesian", "tpe", "random"])
+def test_a_searcher_that_may_repeat_points_comes_to_no_end(name: str) -> None:
+    spec = spec_of(Space({"n": Integer(1, 3)}))
+    history, searcher = History(spec), make_searcher(Algorithm(name, {"repeat": True}))
+
+    while len(history.trials) < 20:
+        history.update(ended(history, suggest(searcher, history, 1)))
+
+    assert history.distinct == 3
 
 
 @pytest.mark.parametrize("algorithm", ["default", "bayesian"])

@@ -240,7 +240,7 @@ def test_single_files_are_added_and_removed(client: Any) -> None:
 def test_paths_that_could_lead_astray_are_refused(client: Any) -> None:
     put(client)
     paths = ["", "/etc/passwd", "../up", "a/../../b", "a//b", "./a", "a/", "nul\0l", "back\\slash"]
-    paths += ["x" * 501, "y" * 256, "line\nbreak", "\ud800"]
+    paths += ["x" * 501, "y" * 256, "line\nbreak"]
 
     statuses = {path: client("PUT", FILES, manifest(path)).status for path in paths}
 

@@ -34,6 +34,7 @@ _UNSOUND = {
     "a key twice": b'{"worker": "w", "worker": "v"}',
     "no UTF-8": b'{"worker": "\xff\xfe"}',
     "UTF-16": '{"worker": "w"}'.encode("utf-16"),
+    "half a character": b'{"worker": "\\ud800"}',
     "half a document": b'{"worker": "w"',
     "two documents": b'{"worker": "w"} {"worker": "w"}',
     "no JSON": b"worker=w",

@@ -37,8 +37,11 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[SqlStorag
     folder = tmp_path_factory.mktemp("served")
     storage = SqlStorage(f"sqlite:///{folder / 'served.db'}")
     settings = Settings(port=0, data=folder / "data")
-    with Running(make_app(storage, settings), settings) as running:
-        yield storage, running.url
+    with pytest.MonkeyPatch.context() as patch:
+        # Nobody gives a turn back here.
+        patch.setattr("tunesmith.service.routes.verbs._LONGEST_WAIT_S", 0.1)
+        with Running(make_app(storage, settings), settings) as running:
+            yield storage, running.url
     storage.close()
 
 

@@ -103,6 +103,8 @@ TABLE: list[tuple[str, str, str | None, int, Any]] = [
     ("GET", "/api/v1/jobs/{job}", "read", 404, None),
     ("POST", "/api/v1/jobs/{job}/stop", "write", 404, WHY),
     ("GET", "/api/v1/jobs/{job}/logs/{stream}", "read", 404, None),
+    ("GET", "/api/v1/origins", "read", 200, None),
+    ("GET", "/api/v1/origins/{study}", "read", 404, None),
 ]  # fmt: skip
 
 

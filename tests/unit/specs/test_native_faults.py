@@ -132,6 +132,36 @@ SAMPLES = [
     ),
     (
         "E120",
+        STUDY + "until: {no_improvement_for: «0s»}",
+        "until: no_improvement_for must be above zero. Leave it out for no limit",
+        "",
+    ),
+    (
+        "E120",
+        STUDY + "until: {min_time: «2h», time: 90m}",
+        "until: min_time is at most the time, 1h30m; given 2h",
+        "",
+    ),
+    (
+        "E120",
+        STUDY + "until: {min_trials: «0»}",
+        "until: min_trials is a whole number from 1; given 0",
+        "",
+    ),
+    (
+        "E101",
+        STUDY + "until: {stop_running: «at once»}",
+        "until: stop_running must be true or false, not the text 'at once'",
+        "",
+    ),
+    (
+        "E120",
+        STUDY + "constraints: {latency: «<= 20 in 90 of trials»}",
+        "The share of trials that keep latency's bound is from 0 to 1; given 90.0.",
+        "",
+    ),
+    (
+        "E120",
         STUDY + "until: {no_improvement: «0»}",
         "until: no_improvement is a whole number from 1; given 0",
         "",
@@ -152,13 +182,13 @@ SAMPLES = [
     (
         "E120",
         STUDY + "constraints: {latency: «20»}",
-        "A constraint on latency looks like '<= 20' or '>= 0.9' (the bound itself is allowed); given '20'.",
+        "A constraint on latency looks like '<= 20' or '>= 0.9' (the bound itself is allowed), or '<= 20 in 0.9 of trials'; given '20'.",
         "",
     ),
     (
         "E120",
         STUDY + "constraints: [latency <= 20, «recall < 3»]",
-        "A constraint on recall looks like '<= 20' or '>= 0.9' (the bound itself is allowed); given '< 3'.",
+        "A constraint on recall looks like '<= 20' or '>= 0.9' (the bound itself is allowed), or '<= 20 in 0.9 of trials'; given '< 3'.",
         "",
     ),
     (

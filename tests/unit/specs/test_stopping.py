@@ -42,6 +42,16 @@ def test_a_file_says_when_the_study_has_enough(read: Read) -> None:
     assert read(STUDY).spec.ending == Ending()
 
 
+def test_a_file_says_what_holds_the_end_back_and_what_becomes_of_running_trials(
+    read: Read,
+) -> None:
+    until = "until: {no_improvement_for: 2h, min_trials: 10, min_time: 30m, stop_running: true}"
+
+    assert read(STUDY + until).spec.ending == Ending(
+        no_improvement_for_s=7200.0, min_trials=10, min_time_s=1800.0, stop_running=True
+    )
+
+
 def test_a_file_says_how_many_steps_a_whole_trial_trains(read: Read) -> None:
     assert read(STUDY + "max_steps: 81").spec.max_steps == 81
 

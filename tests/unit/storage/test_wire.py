@@ -86,6 +86,10 @@ endings = st.builds(
     time_s=st.none() | st.floats(1e-3, 1e9),
     no_improvement=st.none() | st.integers(1, 2**31 - 1),
     expected_gain=st.none() | st.floats(1e-9, 1e9),
+    no_improvement_for_s=st.none() | st.floats(1e-3, 1e9),
+    min_trials=st.none() | st.integers(1, 2**31 - 1),
+    min_time_s=st.none() | st.just(1e-3),
+    stop_running=st.none() | st.booleans(),
 )
 parts = st.dictionaries(
     texts.filter(lambda key: key != "name"),
@@ -112,7 +116,7 @@ specs = st.builds(
     max_failed_trials=st.none() | whole,
     measurement=st.sampled_from(["last", "best", "minimum", "maximum"]),
     initial=st.just(({"units": 64}, {"学习率": 0.003, "kind": True})),
-    constraints=st.just((Constraint("ms", 20.0), Constraint("recall", 0.5, "at_least"))),
+    constraints=st.just((Constraint("ms", 20.0), Constraint("recall", 0.5, "at_least", 0.9))),
     warm_start=st.lists(texts, unique=True, max_size=2).map(tuple),
     stopping=st.lists(
         st.builds(Stopping, texts, parts), max_size=2, unique_by=lambda part: part.name

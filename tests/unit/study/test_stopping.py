@@ -1,14 +1,28 @@
 """How a study stops, pauses, resumes and continues trials, asked and told by hand."""
 
 import math
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tunesmith.errors import SpecError, StateError, StudyEnded, StudyWaiting
-from tunesmith.model import Ending, StudyState, Suggestion, Trial, TrialState
-from tunesmith.space import Double
-from tunesmith.study import Study
+from tunesmith.model import (
+    Algorithm,
+    Ending,
+    History,
+    StudyState,
+    Suggestion,
+    Trial,
+    TrialState,
+)
+from tunesmith.space import Double, Integer, Space
+from tunesmith.storage.sql import SqlStorage
+from tunesmith.study import Study, refuse_endless
+from tunesmith.study.ending import end_reason
+from tunesmith.testing.clock import Clock
 
 SPACE = {"x": Double(0.0, 1.0)}
 
@@ -17,6 +31,20 @@ def make(folder: Path | None = None, **settings: object) -> Study:
     settings = {"minimize": "loss", "algorithm": "random", "seed": 1, "max_trials": 9} | settings
     storage = "sqlite://" if folder is None else f"sqlite:///{folder / 's.db'}"
     return Study(SPACE, name="s", storage=storage, **settings)  # type: ignore[arg-type]
+
+
+Timed = Callable[[Ending], tuple[Study, Clock]]
+
+
+@pytest.fixture
+def timed() -> Iterator[Timed]:
+    """Make a study with a given end, and the clock that it goes by."""
+    clock = Clock(1e9)
+    with SqlStorage("sqlite://", clock=clock) as storage:
+        yield lambda ending: (
+            Study(SPACE, minimize="loss", storage=storage, algorithm="random", ending=ending),
+            clock,
+        )
 
 
 def loss_of(trial: Trial, step: int) -> float:
@@ -440,6 +468,27 @@ def test_paused_trials_are_ended_with_the_study() -> None:
     assert study.record.state is StudyState.FINISHED
 
 
+def test_a_study_that_has_enough_is_over_even_if_a_paused_trial_was_better() -> None:
+    study = make(
+        stopping={"name": "asha-promotion", "min_steps": 3},
+        max_steps=9,
+        ending=Ending(no_improvement=1),
+    )
+    waits, *others = study.ask(3)
+    study.tell(waits, loss=0.1)
+    for trial, loss in zip(others, (0.5, 0.6), strict=True):
+        study.storage.extend("s", trial.number, trial.attempt, 9)
+        study.report(trial, 9, loss=loss)
+        study.tell(trial)
+
+    with pytest.raises(StudyEnded, match="1 trial was no better than trial 2"):
+        study.ask()
+
+    assert study.best_trial.number == 1
+    assert study.record.state is StudyState.FINISHED
+    assert study.record.reason.startswith("1 trial was no better than trial 2")
+
+
 def test_who_continues_a_study_may_raise_its_target(tmp_path: Path) -> None:
     study = make(tmp_path, ending=Ending(target=0.5))
     study.tell(study.ask(), 0.4)
@@ -450,6 +499,205 @@ def test_who_continues_a_study_may_raise_its_target(tmp_path: Path) -> None:
 
     assert again.record.state is StudyState.ACTIVE
     assert again.ask().number == 2
+
+
+def test_a_study_ends_when_nothing_got_better_for_some_time(timed: Timed) -> None:
+    study, clock = timed(Ending(no_improvement_for_s=60.0))
+    clock.now += 30
+    study.tell(study.ask(), 0.5)
+    clock.now += 50
+    study.tell(study.ask(), 0.4)
+    clock.now += 50
+    study.tell(study.ask(), 0.6)
+
+    clock.now += 10
+
+    with pytest.raises(StudyEnded, match="for 1m00s no trial was better than trial 2"):
+        study.ask()
+
+
+def test_a_study_in_which_no_trial_counts_gets_no_better_either(timed: Timed) -> None:
+    study, clock = timed(Ending(no_improvement_for_s=60.0))
+    study.tell(study.ask(), error="it broke")
+
+    clock.now += 60
+
+    with pytest.raises(StudyEnded, match="for 1m00s no trial has counted"):
+        study.ask()
+
+
+@pytest.mark.parametrize(
+    ("ending", "reason"),
+    [
+        (Ending(target=0.5), "target"),
+        (Ending(time_s=60.0), "time"),
+        (Ending(no_improvement=1), "no better"),
+        (Ending(no_improvement_for_s=60.0), "no trial was better"),
+    ],
+)
+def test_nothing_ends_a_study_before_its_least_number_of_trials_has_ended(
+    timed: Timed, ending: Ending, reason: str
+) -> None:
+    study, clock = timed(replace(ending, min_trials=3))
+    running = study.ask()
+    study.tell(study.ask(), 0.1)
+    study.tell(study.ask(), 0.2)
+    clock.now += 61
+    assert not study.overrun()
+    study.request_stop(study.enqueue({"x": 0.9}))  # one that is cancelled does not count
+
+    last = study.ask()
+    study.tell(last, error="it broke")
+
+    with pytest.raises(StudyEnded, match=reason):
+        study.ask()
+    hard = ending.target is not None or ending.time_s is not None
+    assert bool(study.overrun()) is hard
+    study.tell(running, 0.3)
+    assert reason in study.record.reason
+
+
+def test_nothing_ends_a_study_before_its_least_time(timed: Timed) -> None:
+    study, clock = timed(Ending(target=0.5, min_time_s=60.0))
+    study.tell(study.ask(), 0.1)
+    clock.now += 59
+    study.tell(study.ask(), 0.2)
+
+    clock.now += 1
+
+    with pytest.raises(StudyEnded, match="trial 1 has reached the target"):
+        study.ask()
+
+
+def test_a_least_number_of_trials_does_not_raise_the_number_that_a_study_may_have() -> None:
+    study = make(ending=Ending(target=0.0, min_trials=5), max_trials=2)
+    for _ in range(2):
+        study.tell(study.ask(), 0.5)
+
+    with pytest.raises(StudyEnded, match="2 trials"):
+        study.ask()
+
+    assert study.record.reason == "all 2 trials have ended"
+
+
+@pytest.mark.parametrize(("algorithm", "trials"), [({}, 3), ({"repeat": True}, 7)])
+def test_a_small_space_bounds_a_study_unless_points_may_be_repeated(
+    algorithm: dict[str, Any], trials: int
+) -> None:
+    space = {"n": Integer(1, 3)}
+    study = Study(
+        space, minimize="loss", algorithm={"name": "random", **algorithm}, max_trials=7, seed=0
+    )
+
+    for _ in range(trials):
+        study.tell(study.ask(), 0.5)
+    with pytest.raises(StudyEnded):
+        study.ask()
+
+    assert study.limit == len(study.trials) == trials
+    assert study.record.state is StudyState.FINISHED
+
+
+def test_a_schedule_that_may_repeat_points_is_not_ended_by_a_small_space() -> None:
+    study = Study(
+        {"n": Integer(1, 2)},
+        minimize="loss",
+        algorithm={"name": "random", "repeat": True},
+        stopping={"name": "pbt", "population": 4, "interval": 3},
+        max_steps=9,
+        seed=0,
+    )
+
+    ended = ""
+    while not ended:
+        try:
+            trial = study.ask()
+        except StudyEnded as end:
+            ended = str(end)
+        else:
+            assert trial.budget is not None
+            study.tell(trial, loss=float(trial.values["n"]) + 1 / trial.budget)
+
+    assert len(study.trials) > 4
+    assert "pbt has run its course" in ended
+
+
+def test_a_study_that_may_repeat_points_has_to_end_otherwise() -> None:
+    study = make(max_trials=None, algorithm={"name": "random", "repeat": True})
+    spec = replace(study.spec, space=Space({"n": Integer(1, 3)}))
+
+    refuse_endless(replace(spec, algorithm=Algorithm("random")))
+    with pytest.raises(SpecError, match="would never end"):
+        refuse_endless(spec)
+
+
+def test_trials_that_run_end_with_the_study_where_that_is_wanted() -> None:
+    study = make(ending=Ending(no_improvement=1, stop_running=True))
+    running = study.ask()
+    for value in (0.1, 0.2):
+        study.tell(study.ask(), value)
+
+    verdict = study.report(running, 1, loss=0.5)
+
+    assert verdict.reason == "1 trial was no better than trial 2"
+    assert study.stopped(running, verdict.reason).state is TrialState.STOPPED
+    assert study.record.state is StudyState.FINISHED
+
+
+def test_trials_that_run_go_on_after_the_time_where_that_is_wanted(timed: Timed) -> None:
+    study, clock = timed(Ending(time_s=60.0, stop_running=False))
+    running = study.ask()
+
+    clock.now += 61
+
+    assert not study.report(running, 1, loss=0.5)
+    assert not study.overrun()
+    with pytest.raises(StudyEnded, match="time"):
+        study.ask()
+    study.tell(running)
+    assert "its time of 1m00s is spent" in study.record.reason
+
+
+class Read(dict[str, float]):
+    """Metrics that count how often any of them is read."""
+
+    times = 0
+
+    def get(self, key: str, default: object = None, /) -> Any:
+        Read.times += 1
+        return super().get(key, default)
+
+
+def test_whether_a_study_has_enough_is_known_without_looking_at_all_its_trials() -> None:
+    ending = Ending(
+        target=-1.0, no_improvement=999, no_improvement_for_s=1e9, expected_gain=1e-9, min_trials=2
+    )
+    ended = [
+        Trial(n, {"x": 0.5}, TrialState.COMPLETED, metrics=Read(loss=n / 100), finished=float(n))
+        for n in range(1, 101)
+    ]
+    history = History(replace(make().spec, ending=ending), ended)
+    before = Read.times
+
+    for hard in (False, True):
+        assert not end_reason(history, 200.0, hard=hard)
+
+    assert Read.times == before
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"no_improvement_for_s": 0.0},
+        {"min_trials": 0},
+        {"min_time_s": math.inf},
+        {"min_time_s": 2.0, "time_s": 1.0},
+        {"stop_running": 1},
+    ],
+)
+def test_conditions_of_an_ending_that_make_no_sense_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(SpecError, match=next(iter(wrong))):
+        Ending(**wrong)
 
 
 @pytest.mark.parametrize(

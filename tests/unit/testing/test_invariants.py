@@ -9,6 +9,7 @@ import pytest
 
 from tunesmith.errors import LeaseLostError, StorageError
 from tunesmith.model import (
+    Algorithm,
     History,
     Measurement,
     Objective,
@@ -442,3 +443,12 @@ def test_a_person_may_have_an_end_undone(seen: Seen) -> None:
     history = Seen(record, [back], [], changes=[before, retry.changes], calls=[retry])
 
     assert list(INVARIANTS["ends_are_final"](history)) == []
+
+
+def test_a_searcher_that_may_repeat_points_is_allowed_to(seen: Seen) -> None:
+    a_point_is_suggested_twice(seen)
+    repeating = Algorithm("random", {"repeat": True})
+
+    seen.record = replace(seen.record, spec=replace(seen.record.spec, algorithm=repeating))
+
+    assert list(INVARIANTS["suggested_once"](seen)) == []

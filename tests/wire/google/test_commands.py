@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 from tunesmith.cli.check import check_command
 from tunesmith.cli.convert import convert_command
 from tunesmith.cli.plan import Overrides, check_program, read_plan
-from tunesmith.errors import NotFoundError, SpecError
+from tunesmith.errors import SpecError
 from tunesmith.model import Objective, StudySpec
 from tunesmith.space import Double, Space
 from tunesmith.specs import parse_study
@@ -140,8 +140,12 @@ def test_a_job_that_resumes_an_unknown_one_names_it(folder: Path) -> None:
     text = RESUME.replace("census_1", "census_9")
     (folder / "census_2.yaml").write_text(text, encoding="utf-8")
 
-    with pytest.raises(NotFoundError, match="census_9"):
+    with pytest.raises(SpecError, match="there is no study 'census_9'") as caught:
         read_plan(folder / "census_2.yaml", NOTHING)
+
+    [problem] = caught.value.problems
+    assert problem.hint == "did you mean 'census_1'?"
+    assert "resumePreviousJobId: census_9" in problem.source
 
 
 # convert

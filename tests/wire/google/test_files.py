@@ -17,11 +17,18 @@ from typing import Any
 
 import pytest
 
-from tunesmith.errors import SpecError
+from tunesmith.errors import NotFoundError, SpecError
 from tunesmith.model import Constraint, Ending, Objective, Stopping, StudySpec
 from tunesmith.model.job import Machine, Package
 from tunesmith.space import Categorical, Discrete, Double, Integer
-from tunesmith.specs.google import Continuation, GoogleJob, read_google, read_request
+from tunesmith.specs.google import (
+    Continuation,
+    GoogleJob,
+    read_google,
+    read_request,
+    searched_spec,
+    single_job,
+)
 
 HERE = Path(__file__).parent
 
@@ -182,10 +189,11 @@ def test_a_whole_study_of_vizier_is_read() -> None:
     }
     assert set(found.names.values()) == {"learning_rate"}
     assert spec.objectives == (Objective("accuracy", "maximize"),)
-    assert spec.constraints == (Constraint("latency", 20, "at_most"),)
+    assert spec.constraints == (Constraint("latency", 20, "at_most", 0.5),)
+    assert spec.algorithm.settings == {"repeat": True}
     assert spec.measurement == "best"
     assert spec.stopping == (Stopping("curve", {"max_steps": 50, "min_steps": 5, "by": "elapsed"}),)
-    assert spec.ending == Ending(time_s=3600.5, no_improvement=10)
+    assert spec.ending == Ending(time_s=3600.5, no_improvement=10, min_trials=5, stop_running=True)
     assert spec.max_trials == 40
 
 
@@ -239,17 +247,59 @@ def test_a_native_file_is_not_taken_for_one_of_googles(text: str, tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    ("text", "field"),
+    ("text", "name", "field"),
     [
-        ("trainingInput: {pythonModule: t, packageUris: [p]}", "trainingInput.hyperparameters"),
-        ("jobSpec: {workerPoolSpecs: [{containerSpec: {imageUri: i}}]}", "studySpec"),
+        (
+            "trainingInput: {pythonModule: t, packageUris: [p], region: europe-west1}",
+            "",
+            "trainingInput.hyperparameters",
+        ),
+        (
+            "jobSpec: {workerPoolSpecs: [{containerSpec: {imageUri: i}}]}\ndisplayName: j",
+            "j",
+            "studySpec",
+        ),
+        ("workerPoolSpecs: [{containerSpec: {imageUri: i}}]", "", "studySpec"),
     ],
 )
-def test_a_job_that_tunes_nothing_is_refused_as_a_file(
-    text: str, field: str, tmp_path: Path
+def test_a_job_that_tunes_nothing_is_read_as_one_and_refused_where_it_should_tune(
+    text: str, name: str, field: str, tmp_path: Path
 ) -> None:
-    file = tmp_path / "job.yaml"
+    file = tmp_path / "train.yaml"
     file.write_text(text, encoding="utf-8")
 
-    with pytest.raises(SpecError, match=f"{field}: there is nothing to tune"):
-        read_google(file)
+    found = read_google(file)
+
+    assert found is not None
+    assert not found.tunes
+    single = single_job(found, file)
+    assert single is not None
+    assert single.name == (name or "train")
+    assert single.job == found.job
+    with pytest.raises(SpecError, match=f"{field}: there is nothing to tune") as caught:
+        searched_spec(found, read_nothing)
+    [problem] = caught.value.problems
+    assert (problem.file, problem.line) == (str(file), 1)
+
+
+def read_nothing(name: str) -> StudySpec:
+    raise NotFoundError(name)
+
+
+def test_a_job_says_where_it_belongs_in_its_name_or_its_region(tmp_path: Path) -> None:
+    name = "projects/123/locations/europe-west4/customJobs/456"
+    vertex = tmp_path / "vertex.json"
+    vertex.write_text(
+        json.dumps(
+            {"name": name, "jobSpec": {"workerPoolSpecs": [{"containerSpec": {"imageUri": "i"}}]}}
+        )
+    )
+    cmle = tmp_path / "cmle.yaml"
+    cmle.write_text("trainingInput: {pythonModule: t, packageUris: [p], region: asia-east1}")
+
+    of_vertex, of_cmle = read_google(vertex), read_google(cmle)
+
+    assert of_vertex is not None
+    assert (of_vertex.project, of_vertex.region) == ("123", "europe-west4")
+    assert of_cmle is not None
+    assert (of_cmle.project, of_cmle.region) == ("", "asia-east1")

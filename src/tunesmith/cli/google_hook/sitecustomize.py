@@ -6,6 +6,7 @@ says itself goes before. It runs under the program's own Python, which may be an
 Tunesmith: so it uses the standard library alone.
 """
 
+import functools
 import importlib
 import importlib.abc
 import importlib.machinery
@@ -26,10 +27,18 @@ _PROJECT = "TUNESMITH_GOOGLE_PROJECT"
 def _credentials() -> Any:
     """Return credentials that say nothing, or the token where the server wants one."""
     # The program's own google-auth, which not every installation of Tunesmith has.
-    token = os.environ.get(_TOKEN)
-    if token:
-        return importlib.import_module("google.oauth2.credentials").Credentials(token)
-    return importlib.import_module("google.auth.credentials").AnonymousCredentials()
+    token, server = os.environ.get(_TOKEN), os.environ[_SERVER]
+    if not token:
+        return importlib.import_module("google.auth.credentials").AnonymousCredentials()
+    usual: Any = importlib.import_module("google.oauth2.credentials").Credentials
+
+    class ForServer(usual):  # type: ignore[misc]
+        # The client hands its credentials on, to Google's storage for one, which must not learn the token.
+        def before_request(self, request: Any, method: str, url: str, headers: Any) -> None:
+            if url.startswith(server + "/"):
+                super().before_request(request, method, url, headers)
+
+    return ForServer(token)
 
 
 def _point_aiplatform(module: ModuleType) -> None:
@@ -39,10 +48,26 @@ def _point_aiplatform(module: ModuleType) -> None:
         settings, "_api_transport"
     ):  # before 1.43: it speaks gRPC alone, which finds its way
         return
-    settings._api_endpoint = os.environ[_SERVER]  # noqa: SLF001 - there is no other way in
-    settings._api_transport = "rest"  # noqa: SLF001 - likewise; so below
-    settings._credentials = _credentials()  # noqa: SLF001
+    settings._api_transport = "rest"  # noqa: SLF001 - there is no other way in; so below
     settings._project = os.environ[_PROJECT]  # noqa: SLF001
+    init, ours = (
+        settings.init,
+        {"_api_endpoint": os.environ[_SERVER], "_credentials": _credentials()},
+    )
+
+    def lead() -> None:
+        """Give what REST needs; without it gRPC finds its own way."""
+        rest = settings._api_transport == "rest"  # noqa: SLF001
+        for name, value in ours.items():
+            if getattr(settings, name, None) in (None, value):
+                setattr(settings, name, value if rest else None)
+
+    def pointed(*args: Any, **named: Any) -> None:
+        init(*args, **named)
+        lead()
+
+    settings.init = functools.wraps(init)(pointed)
+    lead()
 
 
 def _point_discovery(module: ModuleType) -> None:

@@ -33,6 +33,8 @@ class Data:
         feasible: Which of them keep every constraint, ``(n,)``.
         objectives: A sample for each objective, values of earlier studies before those of this one.
         constraints: A sample of each constraint's excess, None where it was never measured.
+        kept: By how many trials with a value each constraint is kept.
+        counted: How many trials have a value.
         running: 1 for points that failed and 0 for the others; None if none failed.
         pending: The points of open trials.
         keys: Of every point that was suggested.
@@ -46,6 +48,8 @@ class Data:
     feasible: Mask
     objectives: Sequence[Sample]
     constraints: Sequence[Sample | None]
+    kept: Sequence[int]
+    counted: int
     running: Sample | None
     pending: Array
     keys: frozenset[bytes]
@@ -150,6 +154,8 @@ def read_data(
         feasible=kept if len(at) else np.ones(len(known), dtype=np.bool_),
         objectives=objectives,
         constraints=constraints,
+        kept=(excesses <= 0.0).sum(axis=0).tolist(),
+        counted=len(good),
         running=running,
         pending=points[rows.pending],
         keys=frozenset(keys),
@@ -230,6 +236,8 @@ def read_stages(
         feasible=kept if len(distinct) else np.ones(len(places), dtype=np.bool_),
         objectives=objectives,
         constraints=constraints,
+        kept=(stages.excesses[latest[measured]] <= 0.0).sum(axis=0).tolist(),
+        counted=len(measured),
         running=running,
         pending=points[rows.pending & ~stages.resting],
         keys=frozenset(keys),

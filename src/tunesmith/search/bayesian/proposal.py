@@ -6,16 +6,24 @@
                 constraints, plus the users' prior, which fades
     search      the point with the greatest score that was not tried
 
+A constraint may come with a share of trials that should keep it. Where one more that breaks it would
+bring the share below that, only points are proposed that keep it almost surely, and the more surely the
+more trials are missing to the share: what gains most lies where the model is too sure of itself, and by
+how much it is shows in what came of its proposals (as in adaptive conformal inference, Gibbs and Candès
+2021).
+
 With categorical parameters, every eighth suggestion or so has to give one of them another value than
 the best trial's: a model that has seen a category in bad company only would never try it again.
 """
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from functools import cache
 from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtri
 from threadpoolctl import ThreadpoolController
 
 from tunesmith.model import Explanation, Prediction, StudySpec, Suggestion
@@ -32,6 +40,8 @@ __all__ = ["Memory", "Proposals"]
 _ANCHORS = 5
 _SWAP = 0.12
 _PROMISING = 200
+_SUREST = 0.99  # to begin with
+_STERNER = 1.0  # standard deviations for each trial that is missing to a share; chosen by trying
 
 
 _ONE_AT_A_TIME = Lock()  # the limit holds for the process, and must be lifted by whoever set it
@@ -90,11 +100,14 @@ class Proposals:
 
     def _best(self, warp: WarpName, pending: Array, taken: Collection[bytes]) -> Suggestion | None:
         surrogates, means = self._models(warp), self._expected(warp)
-        scoring = self._scorer.scoring(self._beliefs(surrogates, means, pending))
+        gates = self._careful(self._vectors(pending))
+        careful = any(gate.least > -np.inf for gate in gates)
+        beliefs = self._beliefs(surrogates, means, pending, gates)
+        scoring = self._scorer.scoring(beliefs)
         # From the best on: those that keep the constraints come first.
         order = np.lexsort((means, ~self._feasible))
         anchors = self._points[order[:_ANCHORS]]
-        held = self._held(anchors[0], pending)
+        held = None if careful else self._held(anchors[0], pending)
         found = self._found(scoring, anchors, taken, held)
         if found is None and held is not None:
             held = None
@@ -148,20 +161,45 @@ class Proposals:
                 self._gates.append(fits.gate(data.running, 0.5, kernel, "running"))
         return self._gates
 
-    def _beliefs(self, surrogates: Sequence[Surrogate], means: Array, pending: Array) -> Beliefs:
+    def _beliefs(
+        self,
+        surrogates: Sequence[Surrogate],
+        means: Array,
+        pending: Array,
+        gates: Sequence[Gate],
+    ) -> Beliefs:
         vectors, kept = self._vectors(pending), self._feasible
         constrained = any(sample is not None for sample in self._data.constraints)
         rows = kept if kept.any() else np.ones_like(kept)
         return Beliefs(
             surrogates=surrogates,
             processes=[s.gp.with_pending(vectors) for s in surrogates],
-            gates=self._all_gates(),
+            gates=gates,
             pending=vectors,
             reached=self._vectors(self._points[rows]),
             means=means[rows],
             feasible=bool(kept.any()) or not constrained,
             ended=self._data.own,
         )
+
+    def _careful(self, pending: Array) -> list[Gate]:
+        """Return the gates, stern ones where more trials should keep a constraint.
+
+        Args:
+            pending: Vectors of the points that are being tried.
+        """
+        data, gates = self._data, list(self._all_gates())
+        bounds = zip(self._spec.constraints, data.kept, data.constraints, strict=True)
+        measured = [
+            (bound.safe_fraction, kept) for bound, kept, sample in bounds if sample is not None
+        ]
+        for k, (share, kept) in enumerate(measured):
+            likely = float(np.exp(gates[k].log_probability(pending)).sum()) if len(pending) else 0.0
+            missing = share * (data.counted + len(pending) + 1) - kept - likely
+            if missing > 0.0:  # if the next trial broke it, too few would keep it
+                sure = float(ndtri(min((1.0 + share) / 2.0, _SUREST)))
+                gates[k] = replace(gates[k], least=sure + _STERNER * missing)
+        return gates
 
     # What is asked for, and what is said of it
 

@@ -1,7 +1,8 @@
 """How points are scored for one suggestion: a sum of what speaks for a point, as logarithms.
 
 base     the acquisition of the objectives; none while no trial keeps the constraints
-gates    the log of the probabilities that the trial runs and keeps each constraint
+gates    the log of the probabilities that the trial runs and keeps each constraint; where one has to
+         be kept almost surely, what is missing to that weighs more than all else
 crowd    a point next to one that is being tried loses
 prior    what users believe, ever less, and nothing once it has proved wrong
 """
@@ -99,7 +100,7 @@ class Scorer:
             vectors = features(points, mask)
             value = base.score(vectors) if base else np.zeros(len(points))
             for gate in gates:
-                value = value + gate.log_probability(vectors)
+                value = value + gate.score(vectors)
             if len(pending):  # not a second worker where one is already
                 gap = np.sqrt(((vectors[:, None] - pending) ** 2).sum(axis=2).min(axis=1))
                 value = value - _CROWD * np.maximum(1.0 - gap / _NEAR, 0.0)

@@ -23,7 +23,7 @@ from tunesmith.search.bayesian.settings import ACQUISITIONS, WARPS, Settings
 from tunesmith.search.bayesian.stages import StageTable, has_stages
 from tunesmith.search.fresh import fresh_points
 from tunesmith.search.sequence import sobol_sequence
-from tunesmith.search.settings import check_choice, check_positive, check_whole
+from tunesmith.search.settings import check_choice, check_flag, check_positive, check_whole
 from tunesmith.search.table import Rows, Table
 
 if TYPE_CHECKING:
@@ -47,6 +47,8 @@ class Bayesian:
         warp: How losses are seen: ``"none"``, ``"log"``, ``"rank"``, or ``"all"`` of them in turn.
         start: How many points fill the space before the model is asked; None for one more than there
             are parameters, at least 4 and at most 10.
+        repeat: Whether the model may suggest a point again that was tried: where what trials measure
+            is very noisy.
     """
 
     def __init__(
@@ -56,6 +58,8 @@ class Bayesian:
         beta: float = 2.0,
         warp: str = "all",
         start: int | None = None,
+        *,
+        repeat: bool = False,
     ) -> None:
         check_choice("bayesian", "acquisition", acquisition, list(ACQUISITIONS))
         check_choice("bayesian", "kernel", kernel, list(KERNELS))
@@ -63,8 +67,9 @@ class Bayesian:
         check_positive("bayesian", "beta", beta)
         if start is not None:
             check_whole("bayesian", "start", start, low=1)
+        check_flag("bayesian", "repeat", repeat)
         warps = [w for w in WARPS if warp in ("all", w)]
-        self._settings = Settings(acquisition, kernel, beta, warps)
+        self._settings = Settings(acquisition, kernel, beta, warps, repeat)
         self._start = start
         self._table = Table()
         self._tools: _Tools | None = None
@@ -174,13 +179,16 @@ class _Step:
                 tools.memory, self._settings, self._data, self._spec, self._rng
             )
         pending = np.array(self._pending).reshape(-1, self._cube.d)
-        return self._proposals.next(position, pending, self._taken)
+        taken = frozenset[bytes]() if self._settings.repeat else self._taken
+        return self._proposals.next(position, pending, taken)
 
     def _by_chance(self) -> Suggestion | None:
-        """Return any point that was not tried."""
-        space, history = self._spec.space, self._tools.history
-        for values in fresh_points(history, lambda _: space.sample(self._rng), self._rng):
-            if self._is_new(self._cube.snap(self._cube.encode(values)[None])):
+        """Return any point that was not tried, or any at all where it may be tried again."""
+        space, history, repeat = self._spec.space, self._tools.history, self._settings.repeat
+        for values in fresh_points(
+            history, lambda _: space.sample(self._rng), self._rng, repeat=repeat
+        ):
+            if repeat or self._is_new(self._cube.snap(self._cube.encode(values)[None])):
                 return Suggestion(values, "random")
         return None
 

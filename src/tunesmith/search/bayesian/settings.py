@@ -30,12 +30,14 @@ class Settings:
         kernel: A name in `KERNELS`.
         beta: How many standard deviations the confidence bound lies from the mean.
         warps: Those that take turns.
+        repeat: Whether points may be suggested again.
     """
 
     acquisition: str
     kernel: str
     beta: float
     warps: Sequence[WarpName]
+    repeat: bool = False
 
     def warp_at(self, position: int) -> WarpName:
         """Return the warp whose turn it is with the suggestion at ``position``."""

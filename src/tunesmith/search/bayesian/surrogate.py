@@ -22,6 +22,7 @@ __all__ = ["Fits", "Gate", "Surrogate"]
 
 _MOST = 400
 _MOST_FITTED = 200
+_UNSURE = 50.0  # for each standard deviation: the log of an acquisition changes less than so
 _UNKNOWN = 1e3  # of the values' deviation: with such an error, a value says nothing
 
 
@@ -42,10 +43,18 @@ class Surrogate:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Gate:
-    """A Gaussian process that tells how probably a value stays below a threshold."""
+    """A Gaussian process that tells how probably a value stays below a threshold.
+
+    Attributes:
+        gp: The process.
+        threshold: The threshold.
+        least: How many standard deviations below it a point's mean should lie at least; minus
+            infinity where points may be as unsure as they like.
+    """
 
     gp: GaussianProcess
     threshold: float
+    least: float = -np.inf
 
     def log_probability(self, vectors: Array) -> Array:
         """Return log P(value <= threshold), ``(m,)``."""
@@ -53,13 +62,26 @@ class Gate:
         value: Array = log_ndtr((self.threshold - mean) / sd)
         return value
 
+    def score(self, vectors: Array) -> Array:
+        """Return what speaks for points, ``(m,)``: the same, less what is missing to ``least``."""
+        mean, sd = self.gp.posterior(vectors)
+        z = (self.threshold - mean) / sd
+        value: Array = log_ndtr(z) - self._missing(z)
+        return value
+
     def slopes(self, vectors: Array) -> tuple[Array, Array]:
-        """Return the same and its gradient by the vectors."""
+        """Return the scores and their gradients by the vectors."""
         mean, sd, d_mean, d_sd = self.gp.slopes(vectors)
         z = (self.threshold - mean) / sd
         value = log_ndtr(z)
-        by_z = np.exp(-0.5 * z * z - 0.5 * np.log(2.0 * np.pi) - value) / sd
-        return value, -by_z[:, None] * (d_mean + z[:, None] * d_sd)
+        by_z = np.exp(-0.5 * z * z - 0.5 * np.log(2.0 * np.pi) - value)
+        by_z = (by_z + np.where(z < self.least, _UNSURE, 0.0)) / sd
+        return value - self._missing(z), -by_z[:, None] * (d_mean + z[:, None] * d_sd)
+
+    def _missing(self, z: Array) -> Array:
+        if self.least == -np.inf:
+            return np.zeros(len(z))
+        return _UNSURE * np.maximum(self.least - z, 0.0)
 
 
 class Fits:

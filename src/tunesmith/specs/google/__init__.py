@@ -15,7 +15,7 @@ from tunesmith.specs.google.documents import Document, parse_google, read_google
 from tunesmith.specs.google.findings import Lost, violations
 from tunesmith.specs.google.jobs import Continuation, Form, GoogleJob, study_name
 from tunesmith.specs.google.local import check_runs, with_command
-from tunesmith.specs.google.tune import searched_spec, tune_file
+from tunesmith.specs.google.tune import SingleJob, searched_spec, single_job, tune_file
 
 __all__ = [
     "Continuation",
@@ -24,6 +24,7 @@ __all__ = [
     "Form",
     "GoogleJob",
     "Lost",
+    "SingleJob",
     "Target",
     "check_runs",
     "convert",
@@ -31,6 +32,7 @@ __all__ = [
     "read_google",
     "read_request",
     "searched_spec",
+    "single_job",
     "study_name",
     "tune_file",
     "violations",

@@ -9,10 +9,10 @@ from typing import Literal
 
 import yaml
 
-from tunesmith.model import StudySpec
+from tunesmith.model import Ending, StudySpec
 from tunesmith.model.job import Job
 from tunesmith.specs.google.findings import Losses, Lost
-from tunesmith.specs.google.job_writing import custom_job_document, job_of, training_parts
+from tunesmith.specs.google.job_writing import IMAGE, custom_job_document, job_of, training_parts
 from tunesmith.specs.google.jobs import GoogleJob, name_in
 from tunesmith.specs.google.native_writing import native_text
 from tunesmith.specs.google.space_writing import Document, cmle_parameters
@@ -24,6 +24,7 @@ from tunesmith.specs.google.study_writing import (
 )
 from tunesmith.specs.google.times import duration_text
 from tunesmith.specs.native import TuneFile
+from tunesmith.specs.site import SECTION, SiteSection
 
 __all__ = ["Converted", "Target", "convert"]
 
@@ -66,6 +67,12 @@ def convert(
     """
     before = source.lost if isinstance(source, GoogleJob) else ()
     lost = Losses(dict.fromkeys(before))
+    if isinstance(source, GoogleJob) and source.site != SiteSection():
+        lost.add(
+            SECTION, "it is about this machine, and no part of the study; `--site FILE` reads it"
+        )
+    if isinstance(source, GoogleJob) and _is_unfinished(source.job):
+        lost.need("imageUri", f"the file still says {IMAGE}: name the image that holds the program")
     if to == "native":
         text = native_text(source, spec, file, lost, folder=folder or file.parent)
         return Converted(text, tuple(lost.found))
@@ -78,6 +85,10 @@ def convert(
     else:
         document = _cmle(title if as_json else "", spec, job, source, lost)
     return Converted(_text(document, as_json=as_json), tuple(lost.found))
+
+
+def _is_unfinished(job: Job | None) -> bool:
+    return job is not None and any(pool.image == IMAGE for pool in job.pools)
 
 
 def _as_job(tune: TuneFile, lost: Losses) -> GoogleJob:
@@ -159,8 +170,9 @@ def _searched(spec: StudySpec, lost: Losses) -> Document:
         lost.add("constraints", f"there are none there, and so not {constraint}")
     if spec.measurement != "last":
         lost.add("measurement", "the last one counts there")
-    if spec.ending.no_improvement is not None:
-        lost.add("until.no_improvement", "a study has all its trials there")
+    _lose_ending(spec.ending, lost)
+    if spec.repeats:
+        lost.add("algorithm", "repeat can't be set there")
     document: Document = {
         "goal": spec.objective.goal.upper(),
         "hyperparameterMetricTag": spec.objective.metric,
@@ -168,6 +180,21 @@ def _searched(spec: StudySpec, lost: Losses) -> Document:
     if word := algorithm_word(spec, lost):
         document["algorithm"] = word
     return document
+
+
+def _lose_ending(ending: Ending, lost: Losses) -> None:
+    """Take note of what ends a study here and not there, but for what no service knows."""
+    for name, value in (
+        ("no_improvement", ending.no_improvement),
+        ("no_improvement_for", ending.no_improvement_for_s),
+    ):
+        if value is not None:
+            lost.add(f"until.{name}", "a study has all its trials there")
+    for name, least in (("min_trials", ending.min_trials), ("min_time", ending.min_time_s)):
+        if least is not None:
+            lost.add(f"until.{name}", "nothing holds back the end of a study there")
+    if ending.stop_running is False and ending.time_s is not None:
+        lost.add("until.stop_running", "trials that run end with the job there")
 
 
 # Both

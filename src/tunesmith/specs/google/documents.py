@@ -1,11 +1,13 @@
 """Which of Google's documents a text or a request is, and what it says.
 
 A file is recognised by its content: ``trainingInput`` is a job of Cloud ML Engine, ``studySpec`` with
-``trialJobSpec`` one of Vertex AI, ``studySpec`` alone a study of Vizier.
+``trialJobSpec`` one of Vertex AI, ``studySpec`` alone a study of Vizier, ``jobSpec`` or
+``workerPoolSpecs`` a job that tunes nothing. A file, but no request, may have a section for this machine.
 """
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -19,10 +21,12 @@ from tunesmith.specs.google.study_spec import Searched, read_study_spec
 from tunesmith.specs.google.training_input import read_training_job
 from tunesmith.specs.google.tuning_job import (
     read_custom_job_document,
+    read_custom_job_spec,
     read_study_document,
     read_tuning_job,
 )
 from tunesmith.specs.located import Listing, Node, Table, compose
+from tunesmith.specs.site import take_section
 
 __all__ = ["Document", "parse_google", "read_google", "read_request"]
 
@@ -31,6 +35,7 @@ Document = Literal[
     "training input",
     "tuning job",
     "custom job",
+    "custom job spec",
     "study",
     "study spec",
     "optimizer study",
@@ -51,6 +56,7 @@ _SIGNS: tuple[tuple[tuple[str, ...], Document], ...] = (
     (("studySpec", "parallelTrialCount"), "tuning job"),
     (("studySpec",), "study"),
     (("jobSpec",), "custom job"),
+    (("workerPoolSpecs",), "custom job spec"),
     (("studyConfig",), "optimizer study"),
 )
 _SEARCH = ("params", "goal", "maxTrials", "resumePreviousJobId", "hyperparameterMetricTag")
@@ -79,16 +85,11 @@ def parse_google(text: str, path: Path, *, now: float | None = None) -> GoogleJo
     if document is None:
         return None
     assert isinstance(root, Table), "only a mapping is recognised"
-    findings = Findings(faults)
-    found = _read(document, root, findings, time.time() if now is None else now)
-    if found is not None and found.spec is None and found.resumes is None:
-        where = "trainingInput.hyperparameters" if found.form == "cmle" else "studySpec"
-        message = "there is nothing to tune: a job needs parameters and a metric"
-        findings.fault(where, message, root.at, code="E103")
-        found = None
+    bare, site = take_section(root, faults, path)
+    found = _read(document, bare, Findings(faults), time.time() if now is None else now)
     faults.check()
     assert found is not None, "without faults there is a job"
-    return found
+    return replace(found, site=site, place=faults.place(root.at))
 
 
 def read_request(document: Document, body: object, *, now: float) -> GoogleJob:
@@ -127,6 +128,8 @@ def _read(
             found = read_tuning_job(message, now=now, whole=whole)
         case "custom job":
             found = read_custom_job_document(message)
+        case "custom job spec":
+            found = read_custom_job_spec(message)
         case "study":
             found = read_study_document(message, now=now, whole=whole)
         case "optimizer study":

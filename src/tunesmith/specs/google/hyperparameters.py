@@ -13,7 +13,7 @@ from tunesmith.space import Space
 from tunesmith.specs.declaration import Declaration, Kind
 from tunesmith.specs.google.algorithms import read_algorithm
 from tunesmith.specs.google.enums import CMLE_ALGORITHMS, CMLE_SCALES, CMLE_TYPES, GOALS
-from tunesmith.specs.google.jobs import Continuation
+from tunesmith.specs.google.jobs import Continuation, Stated
 from tunesmith.specs.google.message import Message
 from tunesmith.specs.google.parameters import Found, make_space
 from tunesmith.specs.google.ranges import choices, interval, numbers, scaled
@@ -51,8 +51,10 @@ def read_hyperparameters(
         text = f"at most maxTrials ({most}) can be given; given {failed}"
         message.fault("maxFailedTrials", text)
     stops = message.flag("enableTrialEarlyStopping")
+    at_fault = message.findings.faults.count
     earlier = _earlier(message)
-    space = _space(message, required=not message.has("resumePreviousJobId"))
+    resuming = bool(earlier) or message.findings.faults.count > at_fault
+    space = _space(message, required=not resuming)
     algorithm = read_algorithm(message, CMLE_ALGORITHMS, space)
     message.done()
     objective: Objective | None = None
@@ -65,11 +67,22 @@ def read_hyperparameters(
     stopping = (Stopping("curve"),) if stops else ()
     # There it says how many failures are enough, here how many may be.
     tolerated = failed - 1 if failed else None
-    resumes = None
     if earlier:
-        resumes = Continuation(earlier, most, at_once, tolerated, stopping, time_s)
-    if space is None:
+        place = message.findings.faults.place(message.place("resumePreviousJobId"))
+        named = message.text("hyperparameterMetricTag")
+        wanted = Stated(space, named, objective.goal if goal else None)
+        resumes = Continuation(
+            earlier,
+            most,
+            at_once,
+            tolerated,
+            stopping,
+            time_s,
+            wanted,
+            place if place.file else None,
+        )
         return None, resumes
+    assert space is not None, "a job that resumes none needs parameters"
     spec = StudySpec(
         space=space,
         objectives=(objective,),
@@ -78,10 +91,9 @@ def read_hyperparameters(
         parallel_trials=at_once,
         max_failed_trials=tolerated,
         stopping=stopping,
-        warm_start=(earlier,) if earlier else (),
         ending=Ending(time_s=time_s),
     )
-    return spec, resumes
+    return spec, None
 
 
 def _earlier(message: Message) -> str:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from tunesmith.errors import Problem, SpecError
 from tunesmith.model import Program, Resources
 from tunesmith.model.job import Job, Pool
+from tunesmith.specs.google.job_writing import IMAGE
 
 __all__ = ["check_runs", "command_of", "job_program", "with_command"]
 
@@ -32,10 +33,16 @@ def with_command(job: Job, words: Sequence[str]) -> Job:
 
 def check_runs(job: Job) -> None:
     """Raise `SpecError` if a pool has nothing to run; says what to do."""
+    if any(pool.image == IMAGE and not (pool.command or pool.package) for pool in job.pools):
+        message = (
+            f"the file still says {IMAGE} where an image is to be named. Name it, or give the command"
+            " behind --, as in: -- python -m trainer.task"
+        )
+        raise SpecError([Problem("E121", message)])
     if not all(_says(pool) for pool in job.pools if pool.replicas):
         message = (
-            "the file says what to tune and not what to run. Give the command that each trial runs behind"
-            " --, as in: -- python -m trainer.task"
+            "the file does not say what to run. Give the command behind --, as in:"
+            " -- python -m trainer.task"
         )
         raise SpecError([Problem("E121", message)])
 

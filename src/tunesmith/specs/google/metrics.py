@@ -27,7 +27,7 @@ def read_metrics(
         name = metric.text(field)
         goal: Goal = "minimize" if metric.choice("goal", GOALS) == "MINIMIZE" else "maximize"
         safety = metric.inner("safetyConfig") if field == "metricId" else None
-        threshold = None if safety is None else _threshold(safety)
+        threshold, share = (None, 0.0) if safety is None else _safety(safety)
         metric.done()
         if not name:
             metric.missing(field, "a metric needs a name")
@@ -45,7 +45,7 @@ def read_metrics(
             else:
                 at_least = goal == "maximize"
                 constraints.append(
-                    Constraint(name, threshold, "at_least" if at_least else "at_most")
+                    Constraint(name, threshold, "at_least" if at_least else "at_most", share)
                 )
         except SpecError as error:
             metric.fault(field, error.problems[0].message)
@@ -56,14 +56,13 @@ def read_metrics(
     return objectives, constraints
 
 
-def _threshold(safety: Message) -> float:
-    fraction = safety.number("desiredMinSafeTrialsFraction")
-    if fraction is not None and not 0 <= fraction <= 1:
+def _safety(safety: Message) -> tuple[float, float]:
+    """Return the threshold, and the share of trials that should keep it."""
+    fraction = safety.number("desiredMinSafeTrialsFraction") or 0.0
+    if not 0 <= fraction <= 1:
         text = f"a fraction is from 0 to 1; given {fraction}"
         safety.fault("desiredMinSafeTrialsFraction", text)
-    elif fraction:
-        why = "trials that keep the bound rank first; no share of them is aimed at"
-        safety.lose("desiredMinSafeTrialsFraction", why)
+        fraction = 0.0
     threshold = safety.number("safetyThreshold")
     safety.done()
-    return threshold or 0.0
+    return threshold or 0.0, fraction

@@ -59,7 +59,7 @@ def make_space(found: Sequence[Found], findings: Findings, path: str) -> tuple[S
         _match(each, findings)
     kept = _merged(found)
     _check_apart(kept, findings)
-    if findings.faults.count > before:
+    if findings.faults.count > before or not kept:  # why there are none has been told
         return None, {}
     _name(kept)
     scratch = Faults([], file="-")

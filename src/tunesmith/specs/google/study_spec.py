@@ -4,6 +4,7 @@
 | ---------------------------------- | ---------------------------------------------------------- |
 | a goal that is left out            | maximize                                                   |
 | ``safetyConfig``                   | a constraint: at least the threshold to maximize, else at most |
+| ``observationNoise: HIGH``         | the algorithm's ``repeat``: points may be tried again      |
 | ``defaultValue``                   | the parameter's default                                    |
 | ``medianAutomatedStoppingSpec``    | the rule ``median``                                        |
 | ``decayCurveStoppingSpec``         | the rule ``curve``                                         |
@@ -12,13 +13,10 @@
 | ``transferLearningConfig``         | ``warm_start``                                             |
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tunesmith.errors import SpecError
-from tunesmith.model import (
-    StudySpec,
-    check_study_name,
-)
+from tunesmith.model import Algorithm, StudySpec, check_study_name
 from tunesmith.specs.google.algorithms import read_algorithm
 from tunesmith.specs.google.enums import ALGORITHMS, NOISES, SELECTIONS
 from tunesmith.specs.google.message import Message
@@ -55,8 +53,11 @@ def read_study_spec(message: Message, *, now: float) -> Searched | None:
     space, names = read_parameters(message)
     algorithm = read_algorithm(message, ALGORITHMS, space)
     measurement = message.choice("measurementSelectionType", SELECTIONS)
-    if message.choice("observationNoise", NOISES):
-        message.lose("observationNoise", "noise is estimated from what trials measure")
+    algorithm = _noisy(message, algorithm)
+    for constraint in constraints:
+        if constraint.safe_fraction and algorithm.name != "default":
+            what = f"the desiredMinSafeTrialsFraction of {constraint.metric}"
+            message.lose("metrics", f"{algorithm.name} search does not aim at {what}")
     stopping = read_stopping(message, objectives)
     ending, max_trials = read_ending(message, objectives, now)
     warm_start = _transfer(message)
@@ -75,6 +76,20 @@ def read_study_spec(message: Message, *, now: float) -> Searched | None:
         warm_start=warm_start,
     )
     return Searched(spec, names)
+
+
+def _noisy(message: Message, algorithm: Algorithm) -> Algorithm:
+    """Return the algorithm as ``observationNoise`` wants it.
+
+    Without the field, or where it is LOW, no point is tried twice, as ever; how noisy the metrics are
+    is estimated.
+    """
+    if message.choice("observationNoise", NOISES) != "HIGH":
+        return algorithm
+    if algorithm.name == "grid":
+        message.lose("observationNoise", "a grid has every point once")
+        return algorithm
+    return replace(algorithm, settings={"repeat": True})
 
 
 def _transfer(message: Message) -> tuple[str, ...]:

@@ -30,6 +30,8 @@ def study_spec_document(spec: StudySpec, names: Mapping[str, str], lost: Losses)
     document["parameters"] = vertex_parameters(spec.space, names, lost)
     if word := algorithm_word(spec, lost):
         document["algorithm"] = word
+    if spec.repeats:
+        document["observationNoise"] = "HIGH"
     if spec.measurement in _BEST[spec.objective.goal]:
         document["measurementSelectionType"] = "BEST_MEASUREMENT"
     elif spec.measurement != "last":
@@ -43,15 +45,18 @@ def study_spec_document(spec: StudySpec, names: Mapping[str, str], lost: Losses)
 
 
 def algorithm_word(spec: StudySpec, lost: Losses) -> str:
-    """Return the name that an algorithm has at Google's; ``""`` for the default one."""
-    name, settings = spec.algorithm.name, spec.algorithm.settings
+    """Return the name that an algorithm has at Google's; ``""`` for the default one.
+
+    Whether it may repeat points is left to the caller.
+    """
+    name, settings = spec.algorithm.name, list(spec.algorithm.settings)
     if name not in _WORDS:
         lost.add("algorithm", f"there is no {name} there; the default one is taken")
     elif name == "grid" and spec.space.size is None:
         why = "the grid has no doubles there; the default algorithm is taken"
         lost.add("algorithm", why)
         return ""
-    elif settings:
+    elif settings := [key for key in settings if key != "repeat"]:
         lost.add("algorithm", f"{', '.join(settings)} can't be set there")
     return _WORDS.get(name, "")
 
@@ -101,6 +106,8 @@ def _metrics(spec: StudySpec, lost: Losses) -> list[Document]:
             continue
         goal = "MINIMIZE" if constraint.side == "at_most" else "MAXIMIZE"
         safety = {"safetyThreshold": constraint.bound}
+        if constraint.safe_fraction:
+            safety["desiredMinSafeTrialsFraction"] = constraint.safe_fraction
         metrics.append({"metricId": constraint.metric, "goal": goal, "safetyConfig": safety})
     return metrics
 
@@ -143,14 +150,32 @@ def _convex(settings: dict[str, Setting], spec: StudySpec) -> Document:
 
 
 def _ending(spec: StudySpec, lost: Losses) -> Document:
-    config: Document = {}
-    if spec.ending.time_s is not None:
-        limit = {"maxDuration": duration_text(spec.ending.time_s)}
-        config["maximumRuntimeConstraint"] = limit
-    if spec.ending.no_improvement is not None:
-        if len(spec.objectives) > 1:
-            why = "only studies with one objective can end so there"
-            lost.add("until.no_improvement", why)
-        else:
-            config["maxNumTrialsNoProgress"] = spec.ending.no_improvement
+    ending, config = spec.ending, Document()
+    if ending.min_time_s is not None:
+        config["minimumRuntimeConstraint"] = {"maxDuration": duration_text(ending.min_time_s)}
+    if ending.time_s is not None:
+        config["maximumRuntimeConstraint"] = {"maxDuration": duration_text(ending.time_s)}
+    if ending.min_trials is not None:
+        config["minNumTrials"] = ending.min_trials
+    several = len(spec.objectives) > 1
+    for name, field, value in (
+        ("no_improvement", "maxNumTrialsNoProgress", ending.no_improvement),
+        (
+            "no_improvement_for",
+            "maxDurationNoProgress",
+            None if (idle_s := ending.no_improvement_for_s) is None else duration_text(idle_s),
+        ),
+    ):
+        if value is not None and several:
+            lost.add(f"until.{name}", "only studies with one objective can end so there")
+        elif value is not None:
+            config[field] = value
+    idle = not config.keys().isdisjoint(("maxNumTrialsNoProgress", "maxDurationNoProgress"))
+    timed = ending.time_s is not None
+    stops = ending.stop_running
+    if stops is None and timed and idle:
+        why = "without more said, the time ends trials that run here, but lets them go on there"
+        lost.add("until.stop_running", why)
+    if (timed and not idle) if stops is None else (stops and (timed or idle)):
+        config["shouldStopAsap"] = True
     return config

@@ -60,6 +60,7 @@ def read_training_job(
         found.resumes,
         lost=tuple(message.findings.lost.found),
         labels=labels,
+        region=found.region,
     )
 
 
@@ -76,6 +77,7 @@ def _job_id(message: Message, *, required: bool) -> str:
 @dataclass(frozen=True, slots=True)
 class _Input:
     job: Job
+    region: str
     spec: StudySpec | None = None
     resumes: Continuation | None = None
 
@@ -85,15 +87,16 @@ def _training_input(message: Message) -> _Input | None:
     time_s = _scheduling(message)
     job = _job(message, None if inner else time_s)
     message.unused(_HERE, "serviceAccount", "network", "encryptionConfig")
-    message.ignore("region", "enableWebAccess", "pythonVersion")
+    region = message.text("region")
+    message.ignore("enableWebAccess", "pythonVersion")
     message.done()
     if inner is None:
-        return None if message.findings.faults.count else _Input(job)
+        return None if message.findings.faults.count else _Input(job, region)
     found = read_hyperparameters(inner, time_s)
     if found is None or message.findings.faults.count:
         return None
     spec, resumes = found
-    return _Input(job, spec, resumes)
+    return _Input(job, region, spec, resumes)
 
 
 def _scheduling(message: Message) -> float | None:

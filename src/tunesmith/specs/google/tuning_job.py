@@ -1,5 +1,6 @@
 """Vertex AI's jobs as a whole: the HyperparameterTuningJob and the CustomJob; and Vizier's Study."""
 
+import re
 from dataclasses import replace
 
 from tunesmith.model import StudySpec
@@ -9,10 +10,14 @@ from tunesmith.specs.google.jobs import GoogleJob
 from tunesmith.specs.google.message import Message
 from tunesmith.specs.google.study_spec import Searched, read_study_spec
 
-__all__ = ["read_custom_job_document", "read_study_document", "read_tuning_job"]
+__all__ = [
+    "read_custom_job_document",
+    "read_custom_job_spec",
+    "read_study_document",
+    "read_tuning_job",
+]
 
 _OUTPUTS = (
-    "name",
     "trials",
     "state",
     "createTime",
@@ -26,6 +31,7 @@ _OUTPUTS = (
 _ADDED = ("displayName", "maxTrialCount", "parallelTrialCount")
 _LONGEST_NAME = 128
 _LONGEST_LABEL = 64
+_NAME = re.compile(r"projects/([^/]+)/locations/([^/]+)(?:/.*)?", re.DOTALL)
 
 
 def read_tuning_job(message: Message, *, now: float, whole: bool = False) -> GoogleJob | None:
@@ -41,6 +47,7 @@ def read_tuning_job(message: Message, *, now: float, whole: bool = False) -> Goo
     searched = _study(message, now)
     counts = _counts(message)
     labels = _labels(message)
+    project, region = _whereabouts(message)
     inner = message.inner("trialJobSpec")
     job = None if inner is None else read_custom_job(inner)
     if inner is None:
@@ -51,12 +58,23 @@ def read_tuning_job(message: Message, *, now: float, whole: bool = False) -> Goo
     job = replace(job, flags=searched.names, labels=labels)
     spec = _bounded(searched.spec, counts)
     lost = tuple(message.findings.lost.found)
-    return GoogleJob("vertex", title, spec, job, names=searched.names, lost=lost, labels=labels)
+    return GoogleJob(
+        "vertex",
+        title,
+        spec,
+        job,
+        names=searched.names,
+        lost=lost,
+        labels=labels,
+        project=project,
+        region=region,
+    )
 
 
 def read_custom_job_document(message: Message) -> GoogleJob | None:
     """Return what a CustomJob says, which tunes nothing; None, and faults, if it makes no job."""
     title, labels = _title(message), _labels(message)
+    project, region = _whereabouts(message)
     inner = message.inner("jobSpec")
     job: Job | None = None
     if inner is None:
@@ -69,7 +87,17 @@ def read_custom_job_document(message: Message) -> GoogleJob | None:
         return None
     job = replace(job, labels=labels)
     lost = tuple(message.findings.lost.found)
-    return GoogleJob("vertex", title, job=job, lost=lost, labels=labels)
+    return GoogleJob(
+        "vertex", title, job=job, lost=lost, labels=labels, project=project, region=region
+    )
+
+
+def read_custom_job_spec(message: Message) -> GoogleJob | None:
+    """Return what a CustomJobSpec alone says, as ``gcloud ai custom-jobs create --config`` takes it."""
+    job = read_custom_job(message)
+    if job is None:
+        return None
+    return GoogleJob("vertex", job=job, lost=tuple(message.findings.lost.found))
 
 
 def read_study_document(message: Message, *, now: float, whole: bool = False) -> GoogleJob | None:
@@ -83,7 +111,7 @@ def read_study_document(message: Message, *, now: float, whole: bool = False) ->
     _require(message, *(("displayName",) if whole else ()))
     title = _title(message)
     searched = _study(message, now)
-    message.ignore("inactiveReason")
+    message.ignore("name", "inactiveReason")
     _rest(message)
     if searched is None or message.findings.faults.count:
         return None
@@ -103,6 +131,12 @@ def _title(message: Message) -> str:
         text = f"a name has at most {_LONGEST_NAME} characters; given {len(title)}"
         message.fault("displayName", text)
     return title
+
+
+def _whereabouts(message: Message) -> tuple[str, str]:
+    """Return the project and the region in a job's whole name, which a service gave it; else nothing."""
+    match = _NAME.fullmatch(message.text("name"))
+    return (match[1], match[2]) if match else ("", "")
 
 
 def _study(message: Message, now: float) -> Searched | None:

@@ -1,6 +1,7 @@
 """When trials of a StudySpec stop early, and when the study has enough."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from tunesmith.model import Ending, Objective, Setting, Stopping
 from tunesmith.specs.google.message import Message
@@ -58,31 +59,55 @@ def _convex(message: Message, *, beta: bool) -> dict[str, Setting]:
 def read_ending(
     message: Message, objectives: Sequence[Objective], now: float
 ) -> tuple[Ending, int | None]:
-    """Return when a study has enough, and how many trials it may have; None for no bound."""
+    """Return when a study has enough, and how many trials it may have; None for no bound.
+
+    There, ``minNumTrials`` and ``minimumRuntimeConstraint`` keep all other rules from being asked, also
+    ``maxNumTrials``; so the greater of two numbers of trials is the bound.
+    """
     inner = message.inner("studyStoppingConfig")
     if inner is None:
         return Ending(), None
+    least_s = _runtime(inner, "minimumRuntimeConstraint", now, past_is_met=True)
     time_s = _runtime(inner, "maximumRuntimeConstraint", now)
+    least = inner.count("minNumTrials") or None
     max_trials = inner.count("maxNumTrials", low=1)
     idle = inner.count("maxNumTrialsNoProgress", low=1)
-    if idle is not None and len(objectives) > 1:
-        inner.fault("maxNumTrialsNoProgress", "only a study with one objective can end so")
-    if inner.flag("shouldStopAsap"):
-        inner.lose("shouldStopAsap", "trials that run when the study ends run to their end")
-    first = "nothing keeps a study from ending before that"
-    if _runtime(inner, "minimumRuntimeConstraint", now) is not None:
-        inner.lose("minimumRuntimeConstraint", first)
-    if inner.count("minNumTrials"):
-        inner.lose("minNumTrials", first)
-    if inner.duration("maxDurationNoProgress") is not None:
-        why = "progress is counted in trials: see maxNumTrialsNoProgress"
-        inner.lose("maxDurationNoProgress", why)
+    idle_s = inner.duration("maxDurationNoProgress")
+    if idle_s == 0:
+        inner.fault("maxDurationNoProgress", "more than 0s is needed")
+        idle_s = None
+    for field in ("maxNumTrialsNoProgress", "maxDurationNoProgress"):
+        if inner.has(field) and len(objectives) > 1:
+            inner.fault(field, "only a study with one objective can end so")
+    asap = inner.flag("shouldStopAsap")
     inner.done()
-    return Ending(time_s=time_s, no_improvement=idle), max_trials
+    if max_trials is not None and least_s is not None:
+        why = "it is a bound here, which a least time does not hold back"
+        inner.lose("maxNumTrials", why)
+    if asap and time_s is None and idle is None and idle_s is None:
+        inner.lose("shouldStopAsap", "the trials that a study may have run to their end")
+        asap = False
+    ending = Ending(
+        # There what is least holds back all else, and goes before it where both are given.
+        time_s=time_s if time_s is None or least_s is None else max(time_s, least_s),
+        no_improvement=idle,
+        no_improvement_for_s=idle_s,
+        min_trials=least,
+        min_time_s=least_s,
+    )
+    # Left out, it is no: here the time ends trials that run unless something else is said.
+    usual = ending.may_stop_running
+    only_time = ending.time_s is not None and not ending.goes_by_results
+    if asap != usual or (usual and not only_time):
+        ending = replace(ending, stop_running=asap)
+    return ending, None if max_trials is None else max(max_trials, least or 1)
 
 
-def _runtime(message: Message, name: str, now: float) -> float | None:
-    """Return the seconds of a time constraint, from now if it goes by the clock."""
+def _runtime(message: Message, name: str, now: float, *, past_is_met: bool = False) -> float | None:
+    """Return the seconds of a time constraint, from now if it goes by the clock.
+
+    None if there is none, or if it is over already and that does no harm.
+    """
     inner = message.inner(name)
     if inner is None:
         return None
@@ -96,6 +121,8 @@ def _runtime(message: Message, name: str, now: float) -> float | None:
     if seconds is None:
         if not inner.has(given):
             inner.missing("maxDuration", "give a maxDuration or an endTime")
+        return None
+    if seconds <= 0 and end is not None and past_is_met:
         return None
     if seconds <= 0:
         inner.fault(given, "it is over" if end is not None else "more than 0s is needed")

@@ -29,7 +29,9 @@ def handed_out_once(seen: Seen) -> Iterator[str]:
 
 
 def suggested_once(seen: Seen) -> Iterator[str]:
-    """No point is tried twice, unless a person or a schedule says so."""
+    """No point is tried twice, unless a person or a schedule says so, or the searcher may repeat them."""
+    if seen.record.spec.repeats:
+        return
     space = seen.record.spec.space
     first: dict[object, int] = {}
     for trial in seen.trials:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -225,6 +227,7 @@ def test_a_gate_learns_where_values_stay_below_the_threshold() -> None:
 def test_a_gate_s_probability_is_that_of_the_normal_and_its_slope_the_derivative() -> None:
     gate = Fits(CUBE, FEATURES).gate(_sample(15), 110.0, "matern52", "limit")
     places, step = _vectors(5, seed=3), 1e-6
+    assert np.array_equal(gate.score(places), gate.log_probability(places))
 
     value, slope = gate.slopes(places)
 
@@ -236,6 +239,26 @@ def test_a_gate_s_probability_is_that_of_the_normal_and_its_slope_the_derivative
         moved[column] = step
         difference = gate.log_probability(places + moved) - gate.log_probability(places - moved)
         np.testing.assert_allclose(slope[:, column], difference / (2 * step), rtol=1e-4, atol=1e-5)
+
+
+def test_a_stern_gate_loses_what_is_missing_to_its_least_margin_and_tells_the_slope() -> None:
+    plain = Fits(CUBE, FEATURES).gate(_sample(15), 110.0, "matern52", "limit")
+    places, step = _vectors(9, seed=3), 1e-7
+    mean, sd = plain.gp.posterior(places)
+    margin = (plain.threshold - mean) / sd
+    stern = replace(plain, least=float(np.median(margin)) + 0.1)
+
+    value, slope = stern.slopes(places)
+
+    lost = plain.log_probability(places) - value
+    assert (lost[margin >= stern.least] == 0.0).all()
+    np.testing.assert_allclose(lost, 50.0 * np.maximum(stern.least - margin, 0.0), rtol=1e-9)
+    np.testing.assert_allclose(value, stern.score(places), rtol=1e-9)
+    for column in range(places.shape[1]):
+        moved = np.zeros(places.shape[1])
+        moved[column] = step
+        difference = stern.score(places + moved) - stern.score(places - moved)
+        np.testing.assert_allclose(slope[:, column], difference / (2 * step), rtol=1e-3, atol=1e-2)
 
 
 @pytest.mark.parametrize("value", [1.0, 0.0, -4.0])

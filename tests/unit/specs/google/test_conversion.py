@@ -64,7 +64,7 @@ EVERYTHING = replace(
     warm_start=("old",),
     stopping=(Stopping("asha"), Stopping("median", {"min_trials": 5}), Stopping("curve")),
     max_steps=27,
-    ending=Ending(target=0.1, expected_gain=0.1, no_improvement=3),
+    ending=Ending(target=0.1, expected_gain=0.1, no_improvement=3, no_improvement_for_s=60.0),
 )
 EVERY_PROGRAM = Program(
     ("python", "train.py", "--out={trial_dir}", "--loss={lr}"),
@@ -97,7 +97,14 @@ def test_all_that_vertex_ai_can_not_say_is_listed() -> None:
         "stopping.curve",
         "stopping.median",
         "until.no_improvement",
+        "until.no_improvement_for",
     ]
+
+
+def test_that_only_the_time_ends_running_trials_can_not_be_said_to_vertex_ai() -> None:
+    mixed = replace(SPEC, ending=Ending(time_s=60.0, no_improvement=3))
+
+    assert "until.stop_running" in lost_of(mixed, "vertex", PROGRAM)
 
 
 def test_cloud_ml_engine_has_no_conditions_defaults_constraints_or_second_metric() -> None:
@@ -113,7 +120,8 @@ def test_cloud_ml_engine_has_no_conditions_defaults_constraints_or_second_metric
         constraints=(Constraint("ms", 20),),
         measurement="best",
         stopping=(Stopping("median"),),
-        ending=Ending(no_improvement=3),
+        algorithm=Algorithm("random", {"repeat": True}),
+        ending=Ending(None, 60.0, 3, None, 60.0, 5, 30.0, stop_running=False),
     )
     program = replace(
         PROGRAM, environment={"A": "1"}, resources=Resources(time_limit_s=60), retries=0
@@ -124,6 +132,11 @@ def test_cloud_ml_engine_has_no_conditions_defaults_constraints_or_second_metric
         "constraints",
         "measurement",
         "until.no_improvement",
+        "until.no_improvement_for",
+        "until.min_trials",
+        "until.min_time",
+        "until.stop_running",
+        "algorithm",
         "stopping.median",
         "parameters.opt.default",
         "parameters.momentum.when",

@@ -233,6 +233,14 @@ def test_all_faults_are_told_at_once_in_reading_order(
     ]
 
 
+def test_the_one_parameter_s_own_fault_is_all_that_is_said_of_it(
+    refused: Refused, study: dict[str, Any]
+) -> None:
+    study["parameters"] = [{"parameterId": "x", "doubleValueSpec": {"minValue": 2, "maxValue": 1}}]
+
+    assert list(refused("study spec", study)) == ["parameters[0].doubleValueSpec.maxValue"]
+
+
 def test_a_fault_says_what_was_given_and_what_would_be_right(
     refused: Refused, tuning_job: dict[str, Any]
 ) -> None:

@@ -1,6 +1,7 @@
 """A study that is written for Vertex AI or Cloud ML Engine and read back is the same study."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -113,21 +114,41 @@ def studies(draw: st.DrawFn) -> StudySpec:
     single = cut == 1
     trials = draw(st.integers(1, 100))
     grid = ["grid"] if space.size is not None else []
+    name = draw(st.sampled_from(["default", "random", *grid]))
+    repeats = name != "grid" and draw(st.booleans())
+    shares = st.floats(0, 1) if name == "default" else st.just(0.0)
     return StudySpec(
         space=space,
         objectives=tuple(Objective(metric, draw(goals)) for metric in metrics[:cut]),
-        constraints=tuple(Constraint(m, draw(FLOATS), draw(sides)) for m in metrics[cut:]),
-        algorithm=Algorithm(draw(st.sampled_from(["default", "random", *grid]))),
+        constraints=tuple(
+            Constraint(m, draw(FLOATS), draw(sides), draw(shares)) for m in metrics[cut:]
+        ),
+        algorithm=Algorithm(name, {"repeat": True} if repeats else {}),
         max_trials=trials,
         parallel_trials=draw(st.integers(1, 9)),
         max_failed_trials=draw(st.none() | st.integers(0, trials - 1)),
         measurement=draw(st.sampled_from(["last", "best"])),
         stopping=draw(rules(metrics[:cut])),
-        ending=Ending(
-            time_s=draw(st.none() | st.integers(1, 10**9).map(lambda n: n / 1000)),
-            no_improvement=draw(st.none() | st.integers(1, 50)) if single else None,
-        ),
+        ending=draw(endings(single=single)),
     )
+
+
+@st.composite
+def endings(draw: st.DrawFn, *, single: bool) -> Ending:
+    """Draw when a study has enough, with what becomes of trials that run where it is not as usual."""
+    seconds = st.integers(1, 10**9).map(lambda n: n / 1000)
+    time_s = draw(st.none() | seconds)
+    ending = Ending(
+        time_s=time_s,
+        no_improvement=draw(st.none() | st.integers(1, 50)) if single else None,
+        no_improvement_for_s=draw(st.none() | seconds) if single else None,
+        min_trials=draw(st.none() | st.integers(1, 50)),
+        min_time_s=draw(st.none() | (seconds if time_s is None else st.just(time_s))),
+    )
+    said: list[bool | None] = [True, False] if ending.goes_by_results else [None, False]
+    if time_s is None:
+        said = [None, True] if ending.goes_by_results else [None]
+    return replace(ending, stop_running=draw(st.sampled_from(said)))
 
 
 def there_and_back(spec: StudySpec, to: Any, *, as_json: bool) -> GoogleJob:

@@ -282,15 +282,139 @@ def test_a_study_ends_by_time_by_number_and_without_progress(
 
     spec = spec_of(read("study spec", study))
 
-    assert spec.ending == Ending(time_s=3600.5, no_improvement=10)
+    assert spec.ending == Ending(time_s=3600.5, no_improvement=10, stop_running=False)
     assert spec.max_trials == 40
+
+
+def test_what_is_least_holds_back_all_else_and_goes_before_it(
+    read: Read, study: dict[str, Any]
+) -> None:
+    study["studyStoppingConfig"] = {
+        "minimumRuntimeConstraint": {"maxDuration": "7200s"},
+        "maximumRuntimeConstraint": {"maxDuration": "3600s"},
+        "minNumTrials": 50,
+        "maxNumTrials": 40,
+        "maxDurationNoProgress": "600s",
+        "shouldStopAsap": True,
+    }
+
+    found = read("study spec", study)
+
+    assert spec_of(found).ending == Ending(
+        time_s=7200.0,
+        no_improvement_for_s=600.0,
+        min_trials=50,
+        min_time_s=7200.0,
+        stop_running=True,
+    )
+    assert spec_of(found).max_trials == 50
+    assert [lost.field for lost in found.lost] == ["studyStoppingConfig.maxNumTrials"]
+
+
+TIME = {"maximumRuntimeConstraint": {"maxDuration": "60s"}}
+IDLE = {"maxNumTrialsNoProgress": 3}
+ASAP = {"shouldStopAsap": True}
+
+
+@pytest.mark.parametrize(
+    ("config", "stops"),
+    [
+        (TIME, False),
+        (IDLE, None),
+        (TIME | IDLE, False),
+        (TIME | ASAP, None),
+        (IDLE | ASAP, True),
+        (TIME | IDLE | ASAP, True),
+    ],
+)
+def test_trials_that_run_end_with_the_study_if_that_is_said_and_else_never(
+    read: Read, study: dict[str, Any], config: dict[str, Any], stops: bool | None
+) -> None:
+    ending = spec_of(read("study spec", study | {"studyStoppingConfig": config})).ending
+
+    assert ending.stop_running is stops
+    assert ending.may_stop_running is ("shouldStopAsap" in config)
+
+
+def test_the_trials_that_a_study_may_have_run_to_their_end(
+    read: Read, study: dict[str, Any]
+) -> None:
+    study["studyStoppingConfig"] = {"maxNumTrials": 3} | ASAP
+
+    found = read("study spec", study)
+
+    assert spec_of(found).ending == Ending()
+    assert [lost.field for lost in found.lost] == ["studyStoppingConfig.shouldStopAsap"]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("maxNumTrialsNoProgress", 3), ("maxDurationNoProgress", "60s")]
+)
+def test_a_study_of_several_objectives_does_not_end_for_lack_of_progress(
+    refused: Refused, study: dict[str, Any], field: str, value: object
+) -> None:
+    study["metrics"].append({"metricId": "loss", "goal": "MINIMIZE"})
+    study["studyStoppingConfig"] = {field: value}
+
+    assert refused("study spec", study) == {
+        f"studyStoppingConfig.{field}": "only a study with one objective can end so"
+    }
 
 
 def test_an_end_by_the_clock_counts_from_now(read: Read, study: dict[str, Any]) -> None:
     end = {"endTime": "2023-11-14T22:13:50Z"}  # half a minute after the fixture's now
-    study["studyStoppingConfig"] = {"maximumRuntimeConstraint": end}
+    study["studyStoppingConfig"] = {"maximumRuntimeConstraint": end} | ASAP
 
     assert spec_of(read("study spec", study)).ending == Ending(time_s=30.0)
+
+
+def test_a_least_time_that_is_over_holds_nothing_back(read: Read, study: dict[str, Any]) -> None:
+    past = {"endTime": "2023-11-14T22:13:10Z"}
+    study["studyStoppingConfig"] = {"minimumRuntimeConstraint": past} | IDLE
+
+    assert spec_of(read("study spec", study)).ending == Ending(no_improvement=3)
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "noise", "repeats"),
+    [
+        ("ALGORITHM_UNSPECIFIED", "HIGH", True),
+        ("RANDOM_SEARCH", "HIGH", True),
+        ("RANDOM_SEARCH", "LOW", False),
+        ("GRID_SEARCH", "HIGH", False),
+    ],
+)
+def test_points_may_be_tried_again_where_noise_is_high(
+    read: Read,
+    study: dict[str, Any],
+    algorithm: str,
+    noise: str,
+    repeats: bool,
+) -> None:
+    layers = {"parameterId": "layers", "integerValueSpec": {"minValue": 1, "maxValue": 4}}
+    study |= {"parameters": [layers], "algorithm": algorithm, "observationNoise": noise}
+
+    found = read("study spec", study)
+
+    assert spec_of(found).algorithm.settings == ({"repeat": True} if repeats else {})
+    unheard = noise == "HIGH" and not repeats
+    assert [lost.field for lost in found.lost] == (["observationNoise"] if unheard else [])
+
+
+def test_a_safety_metric_says_which_share_of_trials_should_keep_it(
+    read: Read, study: dict[str, Any]
+) -> None:
+    safety = {"safetyThreshold": 20, "desiredMinSafeTrialsFraction": 0.9}
+    study["metrics"].append({"metricId": "ms", "goal": "MINIMIZE", "safetyConfig": safety})
+
+    found = read("study spec", study)
+    by_chance = read("study spec", study | {"algorithm": "RANDOM_SEARCH"})
+
+    assert spec_of(found).constraints == (Constraint("ms", 20, "at_most", 0.9),)
+    assert found.lost == ()
+    assert [str(lost) for lost in by_chance.lost] == [
+        "not kept: metrics: random search does not aim at the desiredMinSafeTrialsFraction of ms"
+    ]
 
 
 def test_earlier_studies_are_learnt_from_unless_that_is_off(
@@ -310,31 +434,15 @@ def test_earlier_studies_are_learnt_from_unless_that_is_off(
 
 def test_what_has_no_meaning_here_is_said(read: Read, study: dict[str, Any]) -> None:
     study |= {
-        "observationNoise": "LOW",
         "convexAutomatedStoppingSpec": {
             "learningRateParameterName": "learning_rate",
             "updateAllStoppedTrials": True,
         },
-        "studyStoppingConfig": {
-            "shouldStopAsap": True,
-            "minNumTrials": 3,
-            "minimumRuntimeConstraint": {"maxDuration": "60s"},
-            "maxDurationNoProgress": "60s",
-        },
     }
-    study["metrics"].append(
-        {"metricId": "safe", "safetyConfig": {"desiredMinSafeTrialsFraction": 0.5}}
-    )
 
     found = read("study spec", study)
 
     assert [lost.field for lost in found.lost] == [
-        "metrics[1].safetyConfig.desiredMinSafeTrialsFraction",
-        "observationNoise",
         "convexAutomatedStoppingSpec.learningRateParameterName",
         "convexAutomatedStoppingSpec.updateAllStoppedTrials",
-        "studyStoppingConfig.shouldStopAsap",
-        "studyStoppingConfig.minimumRuntimeConstraint",
-        "studyStoppingConfig.minNumTrials",
-        "studyStoppingConfig.maxDurationNoProgress",
     ]

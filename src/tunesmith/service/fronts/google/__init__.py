@@ -3,12 +3,15 @@
 A job or study that a client made is a paper, what the client sent, and a study of the project, with a job of
 the server that runs it. What a client is told of it is worked out anew from these each time it asks.
 
-papers                      what clients sent, kept
+papers, keys                what clients sent, kept; once, if they send it again
 orders, work                how a job is handed in, and the process that runs it
-tuning_jobs, custom_jobs    Vertex AI
+states, web                 how a job stands, and where a browser looks into it
+vertex                      the routes of Vertex AI's jobs: tuning_jobs, custom_jobs
 training_jobs               Cloud ML Engine
-studies, trials, optimizer  Vizier, and the older optimizer API
-operations                  what is done at once and yet has a name
-documents, listing          how answers are written, filtered and paged
-faults, routes              Google's form of errors; all routes together
+studies, study_trials       Vizier, and the older optimizer API: suggesting, bodies, trials, older
+operations                  what is done at once and yet has a name: trial_operations
+lines, logs                 what jobs print, as Cloud Logging tells it
+projects                    Cloud Resource Manager
+documents, listing, filters how answers are written, paged and chosen
+faults, mounting            Google's form of errors; all routes together
 """

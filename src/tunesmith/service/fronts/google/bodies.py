@@ -16,7 +16,17 @@ from tunesmith.specs.google.plain import tree
 from tunesmith.specs.located import Scalar, Table
 from tunesmith.study import check_metrics
 
-__all__ = ["Ask", "End", "New", "field_of", "read_ask", "read_end", "read_measurement", "read_new"]
+__all__ = [
+    "Ask",
+    "End",
+    "New",
+    "field_of",
+    "read_ask",
+    "read_end",
+    "read_measurement",
+    "read_new",
+    "reading",
+]
 
 _LONGEST_CLIENT = 150
 _MOST = 1000
@@ -68,7 +78,7 @@ class New:
 
 def read_ask(body: object, paper: Paper) -> Ask:
     """Return who asks for trials, and for which."""
-    with _reading(body) as message:
+    with reading(body) as message:
         client = message.text("clientId")
         count = message.count("suggestionCount") or 0
         contexts = [_values(context, paper) for context in message.each("contexts")]
@@ -85,7 +95,7 @@ def read_ask(body: object, paper: Paper) -> Ask:
 
 def read_measurement(body: object) -> Measurement:
     """Return a measurement that a running trial made."""
-    with _reading(body) as message:
+    with reading(body) as message:
         inner = message.inner("measurement")
         message.ignore("trialName", "name")
         if inner is None:
@@ -97,7 +107,7 @@ def read_measurement(body: object) -> Measurement:
 
 def read_end(body: object) -> End:
     """Return how a trial ended."""
-    with _reading({} if body is None else body) as message:
+    with reading({} if body is None else body) as message:
         inner = message.inner("finalMeasurement")
         final = None if inner is None else _measurement(inner)
         infeasible = message.flag("trialInfeasible")
@@ -108,7 +118,7 @@ def read_end(body: object) -> End:
 
 def read_new(body: object, paper: Paper) -> New:
     """Return a trial that a client makes itself."""
-    with _reading(body) as message:
+    with reading(body) as message:
         values = _values(message, paper)
         inner = message.inner("finalMeasurement")
         final = None if inner is None else _measurement(inner)
@@ -132,7 +142,7 @@ def completed(values: Mapping[str, object], space: Space) -> Mapping[str, object
 
 
 @contextmanager
-def _reading(body: object) -> Iterator[Message]:
+def reading(body: object) -> Iterator[Message]:
     """Give the message that a body is; raise `SpecError` for its faults when it has been read."""
     faults = Faults([])
     if not isinstance(body, Mapping):

@@ -16,7 +16,7 @@ from tunesmith.specs.google import violations
 
 __all__ = ["PREFIXES", "GoogleFaults", "fault", "google_error"]
 
-PREFIXES = ("/v1/", "/v1beta1/", "/ui/", "/v2/")
+PREFIXES = ("/v1/", "/v1beta1/", "/ui/", "/v2/", "/v3/")
 """What the paths of the front begin with."""
 
 _STATUS = {

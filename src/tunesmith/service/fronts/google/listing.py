@@ -1,29 +1,73 @@
-"""Lists as Google answers them: filtered, in order, page by page.
-
-A filter is a small language: ``state="JOB_STATE_SUCCEEDED" AND (labels.team:* OR NOT display_name=x)``.
-"""
+"""Lists as Google answers them: filtered, in order, page by page."""
 
 import base64
-import re
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
 
+from fastapi import Depends, Query
+
+from tunesmith.service.fronts.google.documents import Document
 from tunesmith.service.fronts.google.faults import fault
+from tunesmith.service.fronts.google.filters import matches
 from tunesmith.specs.google.message import camel
 
-__all__ = ["matches", "ordered", "page"]
+__all__ = ["Wish", "Wished", "listed", "ordered", "page"]
 
 _MOST = 1000
-_TOKEN = re.compile(
-    r"\s*(?:(?P<mark>\(|\)|!=|<=|>=|=|<|>|:)|\"(?P<quoted>(?:[^\"\\]|\\.)*)\"|'(?P<single>[^']*)'"
-    r"|(?P<word>[^\s()=<>!:\"']+))"
-)
-Test = Callable[[Mapping[str, Any]], bool]
+Item = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """Which part of a list a client wants, and in which order.
+
+    Attributes:
+        wanted: The filter; ``""`` for all.
+        order_by: Fields, with ``desc`` behind those that fall; ``""`` for the list's own order.
+        size: How many items; 0 for as many as is usual.
+        token: What the last page gave for this one; ``""`` for the first.
+    """
+
+    wanted: str = ""
+    order_by: str = ""
+    size: int = 0
+    token: str = ""
+
+
+def _wish(
+    *,
+    wanted: Annotated[str, Query(alias="filter", max_length=2000)] = "",
+    order_by: Annotated[str, Query(alias="orderBy", max_length=200)] = "",
+    size: Annotated[int, Query(alias="pageSize", ge=0, le=2**31 - 1)] = 0,
+    token: Annotated[str, Query(alias="pageToken", max_length=200)] = "",
+) -> Wish:
+    return Wish(wanted, order_by, size, token)
+
+
+Wished = Annotated[Wish, Depends(_wish)]
+"""What the query of a request says of the list that it is for."""
+
+
+def listed(key: str, items: Sequence[Item], wish: Wish, *, default: int = _MOST) -> Document:
+    """Return the page that is wished for, under a key; an empty list is left out.
+
+    Args:
+        key: What the list is called.
+        items: All there is.
+        wish: What is wanted of it.
+        default: How many are on a page where the client does not say.
+    """
+    passes = matches(wish.wanted)
+    found = ordered([item for item in items if passes(item)], wish.order_by)
+    shown, following = page(found, wish.size, wish.token, default=default)
+    document: Document = {key: shown} if shown else {}
+    return {**document, "nextPageToken": following} if following else document
 
 
 def page(
-    items: Sequence[Mapping[str, Any]], size: int, token: str, *, default: int = _MOST
-) -> tuple[Sequence[Mapping[str, Any]], str]:
+    items: Sequence[Item], size: int, token: str, *, default: int = _MOST
+) -> tuple[Sequence[Item], str]:
     """Return one page of items, and the token of the next; ``""`` for no more."""
     begin = 0
     if token:
@@ -36,7 +80,7 @@ def page(
     return items[max(0, begin) : end], following
 
 
-def ordered(items: Sequence[Mapping[str, Any]], by: str) -> list[Mapping[str, Any]]:
+def ordered(items: Sequence[Item], by: str) -> list[Item]:
     """Return items in the order of fields such as ``createTime desc, displayName``."""
     found = list(items)
     for part in reversed([part for part in by.split(",") if part.strip()]):
@@ -48,127 +92,7 @@ def ordered(items: Sequence[Mapping[str, Any]], by: str) -> list[Mapping[str, An
     return found
 
 
-def matches(text: str) -> Test:
-    """Return what tells whether a document passes a filter; every one passes an empty one."""
-    if not text.strip():
-        return lambda _: True
-    reader = _Reader(text)
-    test = reader.any_of()
-    reader.expect_end()
-    return test
-
-
-class _Reader:
-    """Reads a filter from left to right."""
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-        self._tokens: list[tuple[str, str]] = []
-        at = 0
-        while at < len(text.rstrip()):
-            match = _TOKEN.match(text, at)
-            if match is None:
-                raise self._wrong(text[at:].strip()[:20])
-            kind = match.lastgroup or ""
-            found = match[kind]
-            quoted = kind in ("quoted", "single")
-            self._tokens.append(("text" if quoted else kind, re.sub(r"\\(.)", r"\1", found)))
-            at = match.end()
-        self._at = 0
-
-    def any_of(self) -> Test:
-        tests = [self._all_of()]
-        while self._takes("word", "OR"):
-            tests.append(self._all_of())
-        return tests[0] if len(tests) == 1 else lambda item: any(test(item) for test in tests)
-
-    def expect_end(self) -> None:
-        if self._at < len(self._tokens):
-            raise self._wrong(self._tokens[self._at][1])
-
-    def _all_of(self) -> Test:
-        tests = [self._one()]
-        while True:
-            kind, text = self._next
-            if kind in ("", "mark") and text != "(":
-                break
-            if (kind, text) == ("word", "OR"):
-                break
-            self._takes("word", "AND")
-            tests.append(self._one())
-        return tests[0] if len(tests) == 1 else lambda item: all(test(item) for test in tests)
-
-    def _one(self) -> Test:
-        if self._takes("word", "NOT"):
-            inner = self._one()
-            return lambda item: not inner(item)
-        if self._takes("mark", "("):
-            inner = self.any_of()
-            if not self._takes("mark", ")"):
-                raise self._wrong(self._next[1])
-            return inner
-        return self._comparison()
-
-    def _comparison(self) -> Test:
-        kind, field = self._take()
-        if kind not in ("word", "text"):
-            raise self._wrong(field)
-        mark = self._next
-        if mark[0] != "mark" or mark[1] in "()":
-            raise self._wrong(f"{field}, which is compared with nothing")
-        self._at += 1
-        kind, wanted = self._take()
-        if kind not in ("word", "text"):
-            raise self._wrong(wanted)
-        return _comparison(field, mark[1], wanted, any_value=wanted == "*" and kind == "word")
-
-    @property
-    def _next(self) -> tuple[str, str]:
-        return self._tokens[self._at] if self._at < len(self._tokens) else ("", "")
-
-    def _take(self) -> tuple[str, str]:
-        found = self._next
-        self._at += 1
-        return found
-
-    def _takes(self, kind: str, text: str) -> bool:
-        if self._next == (kind, text):
-            self._at += 1
-            return True
-        return False
-
-    def _wrong(self, near: str) -> Exception:
-        where = f" near {near!r}" if near else ": it ends too early"
-        return fault("filter", f"{self._text[:100]!r} can't be read{where}")
-
-
-def _comparison(path: str, mark: str, wanted: str, *, any_value: bool) -> Test:
-    def test(item: Mapping[str, Any]) -> bool:
-        value = _value(item, path)
-        if mark == ":" or any_value:
-            has = value is not None if any_value else wanted.lower() in str(value or "").lower()
-            return has != (mark == "!=")
-        text = "" if value is None else str(value)
-        if mark in ("=", "!="):
-            return (text == wanted) == (mark == "=")
-        if value is None:
-            return False
-        try:
-            left, right = float(text), float(wanted)
-        except ValueError:
-            return _compared(text, wanted, mark)
-        return _compared(left, right, mark)
-
-    return test
-
-
-def _compared(left: Any, right: Any, mark: str) -> bool:
-    return bool(
-        {"<": left < right, "<=": left <= right, ">": left > right, ">=": left >= right}[mark]
-    )
-
-
-def _value(item: Mapping[str, Any], path: str) -> object:
+def _value(item: Item, path: str) -> object:
     found: object = item
     for i, part in enumerate(path.split(".")):
         if not isinstance(found, Mapping):

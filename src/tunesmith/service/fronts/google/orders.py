@@ -12,24 +12,25 @@ import tarfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import count
-from typing import Any
+from pathlib import Path
 
 from tunesmith.errors import ConflictError, NotFoundError, StateError
 from tunesmith.model import StudySpec, StudyState
 from tunesmith.search import make_searcher
 from tunesmith.service.call import Call
 from tunesmith.service.faults import Refused
+from tunesmith.service.fronts.google.keys import is_of, job_id_of, mark_of
 from tunesmith.service.fronts.google.papers import Paper, Papers
 from tunesmith.service.fronts.google.work import SITE
 from tunesmith.service.parts import Parts
 from tunesmith.specs import check_stopping
-from tunesmith.specs.google import GoogleJob, study_name
+from tunesmith.specs.google import Document, GoogleJob, study_name
 from tunesmith.storage.jobs import Job, JobState
 from tunesmith.storage.manifest import StoredFile
 from tunesmith.study import refuse_endless
 
 __all__ = [
-    "Order",
+    "Wanted",
     "cancel",
     "check_runs_jobs",
     "check_searchable",
@@ -39,26 +40,25 @@ __all__ = [
     "make_study",
     "papers_of",
     "prepare",
+    "trials_folder",
 ]
 
 _FILE = ".google/order.json"
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
-    """What the process of a job is told.
+class Wanted:
+    """The job that a request is for.
 
     Attributes:
-        document: Which of Google's documents it is.
-        body: The document.
-        identity: What the job is called: its id, project and region.
-        first_decides: Whether the job fails when its first trial does.
+        document: Which of Google's documents it came in.
+        found: What that says.
+        spec: What it searches; None for a job that tunes nothing.
     """
 
-    document: str
-    body: Mapping[str, Any]
-    identity: Mapping[str, str]
-    first_decides: bool = False
+    document: Document
+    found: GoogleJob
+    spec: StudySpec | None = None
 
 
 def papers_of(call: Call) -> Papers:
@@ -93,50 +93,59 @@ def make_study(call: Call, spec: StudySpec, title: str, command: str) -> str:
     seeded = replace(spec, seed=secrets.randbits(32))
     for number in count(1):
         name = stem if number == 1 else f"{stem}-{number}"
-        try:
-            call.storage.create_study(name, seeded, command=command)
-        except ConflictError:
-            continue
-        break
-    call.parts.watch.nudge(call.caller.project)
+        with contextlib.suppress(ConflictError), call.once():
+            name = call.storage.create_study(name, seeded, command=command).name
+            break
     return name
 
 
-def hand_in(
-    call: Call, paper: Paper, found: GoogleJob, spec: StudySpec | None, order: Order
-) -> Paper:
+def hand_in(call: Call, paper: Paper, wanted: Wanted, identity: Mapping[str, str]) -> Paper:
     """Keep what a client sent, make its study, and have the server run it.
+
+    What is missing of a job that this very request has handed in before is made up for.
 
     Args:
         call: The request.
         paper: What is known of the job so far.
-        found: What its document says.
-        spec: What it searches; None for a job that tunes nothing.
-        order: What its process is told.
+        wanted: What its document says.
+        identity: What the job is called: its id, project and region.
 
     Raises:
         ConflictError: there is a job of that id.
     """
-    paper = replace(paper, job=secrets.token_hex(8), names=found.names, tunes=spec is not None)
-    papers = papers_of(call)
-    if not papers.put(paper, new=True):
-        msg = f"{paper.name} already exists."
-        raise ConflictError(msg)
+    papers, spec = papers_of(call), wanted.spec
+    paper = replace(
+        paper,
+        job=job_id_of(call),
+        names=wanted.found.names,
+        tunes=spec is not None,
+        request=mark_of(call),
+    )
+    is_new = papers.put(paper, new=True)
+    if not is_new:
+        paper = papers.get(paper.kind, paper.id, paper.parent)
+        if not is_of(call, paper):
+            msg = f"{paper.name} already exists."
+            raise ConflictError(msg)
+        with contextlib.suppress(NotFoundError):
+            call.storage.jobs.job(paper.job)
+            return paper
     try:
         name = f"job-{paper.job}"
         if spec is not None:
-            name = make_study(call, spec, found.title, f"{paper.kind}/{paper.id}")
+            name = make_study(call, spec, wanted.found.title, f"{paper.kind}/{paper.id}")
         paper = replace(paper, study=name)
         papers.put(paper)
-        _submit(call, paper, order)
+        _submit(call, paper, wanted, identity)
     except BaseException:
-        papers.remove(paper)
+        if is_new:
+            papers.remove(paper)
         raise
     return paper
 
 
-def _submit(call: Call, paper: Paper, order: Order) -> None:
-    data = _packed(order)
+def _submit(call: Call, paper: Paper, wanted: Wanted, identity: Mapping[str, str]) -> None:
+    data = _packed(paper, wanted, identity)
     code = StoredFile(hashlib.sha256(data).hexdigest(), len(data))
     blobs = call.parts.shelves.of(call.caller.project).blobs
     if not blobs.has(code.sha256):
@@ -149,13 +158,15 @@ def _submit(call: Call, paper: Paper, order: Order) -> None:
         )
 
 
-def _packed(order: Order) -> bytes:
+def _packed(paper: Paper, wanted: Wanted, identity: Mapping[str, str]) -> bytes:
+    """Return what the process of a job is told, as its code."""
+    spec = wanted.spec
     text = json.dumps(
         {
-            "document": order.document,
-            "body": order.body,
-            "identity": order.identity,
-            "first_decides": order.first_decides,
+            "document": wanted.document,
+            "body": paper.document,
+            "identity": identity,
+            "first_decides": spec is not None and spec.max_failed_trials is None,
         }
     ).encode()
     packed = io.BytesIO()
@@ -200,6 +211,14 @@ def cancel(call: Call, paper: Paper) -> None:
     call.parts.watch.nudge(call.caller.project)
 
 
+def trials_folder(parts: Parts, project: str) -> Path:
+    """Return where the trials of a project's jobs have their directories.
+
+    What they write outlives the job's own folder: buckets have links to it.
+    """
+    return parts.shelves.of(project).folder / "trials"
+
+
 def forget(call: Call, paper: Paper) -> None:
     """Delete a job that has ended, with its study."""
     if not job_of(call, paper).has_ended:
@@ -222,8 +241,7 @@ def prepare(parts: Parts) -> None:
 
     def launch(job: Job) -> tuple[list[str], Mapping[str, str]]:
         words = [sys.executable, "-m", "tunesmith.service.fronts.google.work", _FILE, job.study]
-        # What trials write outlives the job's own folder: buckets have links to it.
-        trials = parts.shelves.of(job.project).folder.absolute() / "trials"
+        trials = trials_folder(parts, job.project).absolute()
         return words, {SITE: json.dumps({**site, "trials": str(trials)})}
 
     parts.launches[_FILE] = launch

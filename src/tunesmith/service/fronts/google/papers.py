@@ -4,12 +4,14 @@ All else about it, its state and its trials, is in the storage; so a paper is wr
 with what it is about.
 """
 
+import fcntl
 import hashlib
 import json
 import os
 import secrets
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -42,6 +44,7 @@ class Paper:
         tunes: Whether there is a study at all.
         labels: Labels that were changed since; None if none were.
         deleted: Numbers of trials that the client no longer wants to see.
+        request: Which request made it, if that had a key.
     """
 
     kind: Kind
@@ -55,6 +58,7 @@ class Paper:
     tunes: bool = True
     labels: Mapping[str, str] | None = None
     deleted: Sequence[int] = ()
+    request: str = ""
 
     @property
     def name(self) -> str:
@@ -98,6 +102,14 @@ class Papers:
         finally:
             Path(part).unlink(missing_ok=True)
 
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """Let one request at a time change papers by what they were, as long as the block lasts."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with (self._folder / ".lock").open("a") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
     def get(self, kind: Kind, id_: str, parent: str) -> Paper:
         """Return a paper; raise `NotFoundError` if there is none."""
         paper = self._read(self._place(kind, parent, id_))
@@ -118,9 +130,21 @@ class Papers:
         found = [paper for place in places if (paper := self._read(place)) is not None]
         return sorted(found, key=lambda paper: (-paper.created, paper.id))
 
+    def everywhere(self, kind: Kind) -> Iterator[Paper]:
+        """Yield the papers of a kind, whatever they belong to, in no order."""
+        for place in (self._folder / kind).glob("*/[!.]*.json"):
+            if (paper := self._read(place)) is not None:
+                yield paper
+
     def remove(self, paper: Paper) -> None:
         """Forget a paper."""
         self._place(paper.kind, paper.parent, paper.id).unlink(missing_ok=True)
+        if paper.job:
+            self.ledger(paper).unlink(missing_ok=True)
+
+    def ledger(self, paper: Paper) -> Path:
+        """Return the file in which it is noted when a job's lines came."""
+        return self._folder / "ledgers" / _file(paper.job)
 
     def _read(self, place: Path) -> Paper | None:
         try:

@@ -3,6 +3,7 @@
 A study that was made with a ``studyConfig`` is one of the older API, and is told of in its words.
 """
 
+import contextlib
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -17,9 +18,10 @@ from tunesmith.service.fronts.google import orders
 from tunesmith.service.fronts.google.documents import Document, timestamp
 from tunesmith.service.fronts.google.earlier import with_own_names
 from tunesmith.service.fronts.google.faults import fault
-from tunesmith.service.fronts.google.listing import page
+from tunesmith.service.fronts.google.keys import id_of, is_of, mark_of
+from tunesmith.service.fronts.google.listing import Wished, listed
 from tunesmith.service.fronts.google.orders import papers_of
-from tunesmith.service.fronts.google.papers import Paper, new_id
+from tunesmith.service.fronts.google.papers import Paper, Papers
 from tunesmith.service.strict import Router
 from tunesmith.specs.google import read_request
 from tunesmith.specs.google.message import camel
@@ -63,49 +65,57 @@ def create(
     if not title:
         raise fault("studyId" if older else "displayName", "a study needs a name")
     parent = f"projects/{project}/locations/{location}"
-    id_ = title if older else new_id()
-    paper = Paper("studies", id_, parent, "", body, now, names=found.names)
-    titled = replace(paper, kind="titles", id=_title(title, older=older))
-    papers = papers_of(call)
-    if not papers.put(titled, new=True):
-        return answer(_again(call, titled, spec, older=older))
-    try:
+    papers, titled_id = papers_of(call), _title(title, older=older)
+    with papers.changing():
+        if (before := _titled(call, parent, titled_id)) is not None:
+            return answer(_again(call, before, spec, older=older))
+        _clear(papers, parent, titled_id)
+        id_ = title if older else id_of(call)
+        request = mark_of(call)
+        paper = Paper("studies", id_, parent, "", body, now, names=found.names, request=request)
         name = orders.make_study(call, spec, title, f"{paper.name} ({found.form})")
-    except BaseException:
-        papers.remove(titled)
-        raise
-    paper = replace(paper, study=name)
-    papers.put(paper)
-    papers.put(replace(titled, study=paper.id))  # from here on the title leads to the study
+        paper = replace(paper, study=name)
+        papers.put(replace(paper, kind="titles", id=titled_id, study=paper.id))
+        papers.put(paper)  # without it the title means nothing
     return answer(_document(call, paper))
 
 
-def _again(call: Call, titled: Paper, spec: StudySpec, *, older: bool) -> Document:
-    """Return the study of a name that is taken, if it is the same; raise `ConflictError` if not."""
+def _titled(call: Call, parent: str, title: str) -> Paper | None:
+    """Return the study of a title; None if there is none, or a person has deleted it."""
     papers = papers_of(call)
-    id_ = papers.get("titles", titled.id, titled.parent).study
-    paper = papers.get("studies", id_, titled.parent) if id_ else None
-    same = paper is not None and not call.storage.study(paper.study).spec.differences(spec)
-    if paper is None or older or not same:
-        msg = f"A study of that name already exists in {titled.parent}."
+    try:
+        paper = papers.get("studies", papers.get("titles", title, parent).study, parent)
+        call.storage.study(paper.study)
+    except NotFoundError:
+        return None
+    return paper
+
+
+def _clear(papers: Papers, parent: str, title: str) -> None:
+    """Remove what a title led to that is no more."""
+    with contextlib.suppress(NotFoundError):
+        papers.remove(papers.get("studies", papers.get("titles", title, parent).study, parent))
+
+
+def _again(call: Call, paper: Paper, spec: StudySpec, *, older: bool) -> Document:
+    """Return the study of a name that is taken, if it is the same; raise `ConflictError` if not."""
+    if is_of(call, paper):
+        return _document(call, paper)
+    if older or call.storage.study(paper.study).spec.differences(spec):
+        msg = f"A study of that name already exists in {paper.parent}."
         raise ConflictError(msg)
     return _document(call, paper)
 
 
 @router.get(_ALL)
-def get_all(
-    project: str,
-    location: str,
-    call: Reader,
-    *,
-    size: Annotated[int, Query(alias="pageSize", ge=0, le=2**31 - 1)] = 0,
-    token: Annotated[str, Query(alias="pageToken", max_length=200)] = "",
-) -> Response:
+def get_all(project: str, location: str, call: Reader, wish: Wished) -> Response:
     """List the studies, the newest first."""
     papers = papers_of(call).all("studies", f"projects/{project}/locations/{location}")
-    shown, following = page([_document(call, paper) for paper in papers], size, token)
-    document: Document = {"studies": shown} if shown else {}
-    return answer({**document, "nextPageToken": following} if following else document)
+    documents = []
+    for paper in papers:
+        with contextlib.suppress(NotFoundError):  # a person has deleted it
+            documents.append(_document(call, paper))
+    return answer(listed("studies", documents, wish))
 
 
 @router.post(_ALL + ":lookup")
@@ -119,30 +129,34 @@ def lookup(
     title = given.get("displayName")
     if not isinstance(title, str) or not title:
         raise fault("displayName", "the name of a study is needed")
-    parent, papers = f"projects/{project}/locations/{location}", papers_of(call)
-    try:
-        id_ = papers.get("titles", _title(title, older=False), parent).study
-        return answer(_document(call, papers.get("studies", id_, parent)))
-    except NotFoundError:
+    parent = f"projects/{project}/locations/{location}"
+    paper = _titled(call, parent, _title(title, older=False))
+    if paper is None:
         msg = f"There is no study called {title[:100]!r} in {parent}."
-        raise NotFoundError(msg) from None
+        raise NotFoundError(msg)
+    return answer(_document(call, paper))
 
 
 @router.get(_ALL + "/{id}")
-def get(paper: Named, call: Reader) -> Response:
+def get(call: Reader, paper: Named) -> Response:
     """Answer with a study."""
     return answer(_document(call, paper))
 
 
 @router.delete(_ALL + "/{id}")
-def delete(paper: Named, call: Writer) -> Response:
+def delete(call: Writer, paper: Named) -> Response:
     """Delete a study with its trials."""
     papers = papers_of(call)
     title = paper.id if paper.is_older else str(paper.document.get("displayName", ""))
     title = title or str(paper.document.get("display_name", ""))
-    call.storage.delete_study(paper.study)
-    papers.remove(replace(paper, kind="titles", id=_title(title, older=paper.is_older)))
-    papers.remove(paper)
+    with papers.changing():
+        with contextlib.suppress(NotFoundError):  # a person was faster
+            call.storage.delete_study(paper.study)
+        with contextlib.suppress(NotFoundError):
+            titled = papers.get("titles", _title(title, older=paper.is_older), paper.parent)
+            if titled.study == paper.id:
+                papers.remove(titled)
+        papers.remove(paper)
     return answer({})
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Any
 
-from fastapi import Body, Query, Response
+from fastapi import Body, Depends, Query, Response
 
 from tunesmith.errors import ConflictError
 from tunesmith.execution import value_texts
@@ -18,11 +18,12 @@ from tunesmith.service.fronts.google import orders
 from tunesmith.service.fronts.google.documents import Document, metric_value, timestamp
 from tunesmith.service.fronts.google.earlier import own_name_of, with_own_names
 from tunesmith.service.fronts.google.faults import fault
-from tunesmith.service.fronts.google.listing import matches, page
-from tunesmith.service.fronts.google.orders import Order, papers_of
+from tunesmith.service.fronts.google.listing import Wished, listed
+from tunesmith.service.fronts.google.orders import Wanted, papers_of
 from tunesmith.service.fronts.google.papers import Paper
 from tunesmith.service.fronts.google.states import Standing, standing
 from tunesmith.service.fronts.google.trials import curves_of
+from tunesmith.service.fronts.google.web import Shown, Web
 from tunesmith.service.strict import Router
 from tunesmith.specs.google import GoogleJob, read_request
 from tunesmith.specs.google.message import camel
@@ -42,8 +43,15 @@ _STATES = {
 router = Router(tags=["google"])
 
 
+def _named(project: str, id: str, call: Reader) -> Paper:  # noqa: A002
+    return papers_of(call).get("jobs", id, f"projects/{project}")
+
+
+_Named = Annotated[Paper, Depends(_named)]
+
+
 @router.post(_ALL)
-def create(project: str, call: Writer, body: Annotated[Any, Body()] = None) -> Response:
+def create(project: str, call: Writer, web: Shown, body: Annotated[Any, Body()] = None) -> Response:
     """Make a job, and have the server run it."""
     now = time.time()
     found = read_request("training job", body, now=now)
@@ -52,46 +60,34 @@ def create(project: str, call: Writer, body: Annotated[Any, Body()] = None) -> R
     if spec is not None:
         orders.check_searchable(spec)
     paper = Paper("jobs", found.title, f"projects/{project}", "", body, now)
+    wanted = Wanted("training job", found, spec)
     identity = {"job": paper.id, "project": project}
-    first = spec is not None and spec.max_failed_trials is None
-    order = Order("training job", body, identity, first_decides=first)
-    return answer(_document(call, orders.hand_in(call, paper, found, spec, order)))
+    return answer(_document(call, orders.hand_in(call, paper, wanted, identity), web))
 
 
 @router.get(_ALL)
-def get_all(
-    project: str,
-    call: Reader,
-    *,
-    wanted: Annotated[str, Query(alias="filter", max_length=2000)] = "",
-    size: Annotated[int, Query(alias="pageSize", ge=0, le=2**31 - 1)] = 0,
-    token: Annotated[str, Query(alias="pageToken", max_length=200)] = "",
-) -> Response:
+def get_all(project: str, call: Reader, web: Shown, wish: Wished) -> Response:
     """List the jobs, the newest first."""
-    passes = matches(wanted)
     papers = papers_of(call).all("jobs", f"projects/{project}")
-    found = [d for paper in papers if passes(d := _document(call, paper, whole=False))]
-    shown, following = page(found, size, token, default=_PER_PAGE)
-    document: Document = {"jobs": shown} if shown else {}
-    return answer({**document, "nextPageToken": following} if following else document)
+    documents = [_document(call, paper, web, whole=False) for paper in papers]
+    return answer(listed("jobs", documents, wish, default=_PER_PAGE))
 
 
 @router.get(_ALL + "/{id}")
-def get(project: str, id: str, call: Reader) -> Response:  # noqa: A002
+def get(call: Reader, paper: _Named, web: Shown) -> Response:
     """Answer with a job as it stands."""
-    return answer(_document(call, _paper(call, project, id)))
+    return answer(_document(call, paper, web))
 
 
 @router.patch(_ALL + "/{id}")
 def patch(
-    project: str,
-    id: str,  # noqa: A002
     call: Writer,
+    paper: _Named,
+    web: Shown,
     mask: Annotated[str, Query(alias="updateMask", max_length=1000)] = "",
     body: Annotated[Any, Body()] = None,
 ) -> Response:
     """Change a job's labels; nothing else of it can be changed."""
-    paper = _paper(call, project, id)
     if other := [part for part in mask.split(",") if part.strip() != "labels"]:
         raise fault("updateMask", f"only labels can be changed; given {other[0].strip()!r}")
     given = {camel(str(key)): value for key, value in (body or {}).items()} if _is_map(body) else {}
@@ -103,23 +99,24 @@ def patch(
             raise fault(
                 "labels", f"a label has up to 63 small letters, digits, _ and -; not {text!r}"
             )
-    if given.get("etag") not in (None, "", _etag(paper)):
-        msg = f"{paper.name} has been changed meanwhile; get it again."
-        raise ConflictError(msg)
-    changed = replace(paper, labels=labels)
-    papers_of(call).put(changed)
-    return answer(_document(call, changed))
+    papers = papers_of(call)
+    with papers.changing():
+        paper = papers.get("jobs", paper.id, paper.parent)
+        # Under a key, labels that are as they are to be were changed by this request before.
+        is_done = bool(call.key) and labels == paper.labels
+        if not is_done and given.get("etag") not in (None, "", _etag(paper)):
+            msg = f"{paper.name} has been changed meanwhile; get it again."
+            raise ConflictError(msg)
+        paper = replace(paper, labels=labels)
+        papers.put(paper)
+    return answer(_document(call, paper, web))
 
 
 @router.post(_ALL + "/{id}:cancel")
-def cancel(project: str, id: str, call: Writer) -> Response:  # noqa: A002
+def cancel(call: Writer, paper: _Named) -> Response:
     """End a job."""
-    orders.cancel(call, _paper(call, project, id))
+    orders.cancel(call, paper)
     return answer({})
-
-
-def _paper(call: Call, project: str, id_: str) -> Paper:
-    return papers_of(call).get("jobs", id_, f"projects/{project}")
 
 
 def _searched(call: Call, found: GoogleJob) -> StudySpec | None:
@@ -142,7 +139,7 @@ def _etag(paper: Paper) -> str:
 # What is told of a job
 
 
-def _document(call: Call, paper: Paper, *, whole: bool = True) -> Document:
+def _document(call: Call, paper: Paper, web: Web, *, whole: bool = True) -> Document:
     """Return a job; ``whole`` with what its trials measured."""
     stands = standing(call, paper, curves=whole)
     sent = {camel(key): value for key, value in paper.document.items()}
@@ -152,7 +149,7 @@ def _document(call: Call, paper: Paper, *, whole: bool = True) -> Document:
         "state": "QUEUED" if stands.word == "PENDING" else stands.word,
         "createTime": timestamp(paper.created),
         "etag": _etag(paper),
-        "trainingOutput": _output(paper, stands),
+        "trainingOutput": _output(paper, stands, web),
     }
     labels = sent.get("labels") if paper.labels is None else paper.labels
     if labels:
@@ -166,10 +163,12 @@ def _document(call: Call, paper: Paper, *, whole: bool = True) -> Document:
     return document
 
 
-def _output(paper: Paper, stands: Standing) -> Document:
+def _output(paper: Paper, stands: Standing, web: Web) -> Document:
     """Return what a job has come to, its best trial first."""
+    uris_of = web.of(paper)
     if not paper.tunes:
-        return {}
+        uris = uris_of(0) if stands.job.started is not None else {}
+        return {"webAccessUris": uris} if uris else {}
     output: Document = {"isHyperparameterTuningJob": True}
     if stands.changes is None:
         return output
@@ -177,10 +176,13 @@ def _output(paper: Paper, stands: Standing) -> Document:
     curves = curves_of(stands.changes)
     output["hyperparameterMetricTag"] = spec.objective.metric
     output["completedTrialCount"] = str(sum(trial.counts for trial in trials))
-    if trials:
-        best_first = sorted(trials, key=lambda trial: _place(trial, spec))
-        output["trials"] = [_trial(paper, spec, t, curves.get(t.number, ())) for t in best_first]
-    return output
+    documents = []
+    for trial in sorted(trials, key=lambda trial: _place(trial, spec)):
+        document = _trial(paper, spec, trial, curves.get(trial.number, ()))
+        if trial.started is not None and (uris := uris_of(trial.number)):
+            document["webAccessUris"] = uris
+        documents.append(document)
+    return {**output, "trials": documents} if documents else output
 
 
 def _place(trial: Trial, spec: StudySpec) -> tuple[bool, tuple[float, ...]]:

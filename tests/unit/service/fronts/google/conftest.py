@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-PARENT = "//v1/projects/p/locations/us-central1"
+PARENT = "projects/p/locations/us-central1"
 
 # What hypertune writes, without the time that importing it takes.
 REPORT = """\
@@ -19,24 +19,42 @@ open(os.environ["CLOUD_ML_HP_METRIC_FILE"], "w").write(json.dumps(line) + chr(10
 
 
 class Google:
-    """Talks to a server as one of Google's clients does."""
+    """Talks to a server as one of Google's clients does, in one version of Vertex AI's API.
 
-    def __init__(self, client: Any) -> None:
+    A path that begins with ``//`` is a whole one, with ``/`` it is below a location, and without it is the name
+    of a resource.
+    """
+
+    def __init__(self, client: Any, version: str) -> None:
         self.client = client
+        self.version = version
 
-    def __call__(self, method: str, path: str, body: object = None) -> Any:
-        """Make a request that is to go well; return the answer's document. Paths are below a location."""
-        answer = self.client(method, path if path.startswith("//") else PARENT + path, body)
+    def path(self, given: str) -> str:
+        """Return the whole path of what is given."""
+        if given.startswith("//"):
+            return given
+        name = PARENT + given if given.startswith("/") else given
+        return f"//{self.version}/{name}"
+
+    def __call__(self, method: str, path: str, body: object = None, **headers: str) -> Any:
+        """Make a request that is to go well; return the answer's document."""
+        answer = self.client(method, self.path(path), body, **headers)
         assert answer.status == 200, answer.body
         return answer.json()
 
-    def refused(self, method: str, path: str, body: object = None) -> Any:
+    def refused(self, method: str, path: str, body: object = None, **headers: str) -> Any:
         """Make a request that is to be refused; return the error."""
-        answer = self.client(method, path if path.startswith("//") else PARENT + path, body)
+        answer = self.client(method, self.path(path), body, **headers)
         assert answer.status >= 400, answer.body
         error = answer.error
         assert error["code"] == answer.status
         return error
+
+
+@pytest.fixture(params=["v1", "v1beta1"])
+def version(request: pytest.FixtureRequest) -> str:
+    """A version of Vertex AI's API."""
+    return str(request.param)
 
 
 @pytest.fixture
@@ -55,15 +73,21 @@ def running_jobs(tmp_path: Path) -> dict[str, Any]:
 
 
 @pytest.fixture
-def google(serve: Callable[..., Any], running_jobs: dict[str, Any]) -> Google:
+def google(serve: Callable[..., Any], running_jobs: dict[str, Any], version: str) -> Google:
     """A client of a server that runs jobs."""
-    return Google(serve(**running_jobs))
+    return Google(serve(**running_jobs), version)
 
 
 @pytest.fixture
-def idle(serve: Callable[..., Any]) -> Google:
+def idle(serve: Callable[..., Any], version: str) -> Google:
     """A client of a server that runs no jobs, but takes studies."""
-    return Google(serve())
+    return Google(serve(), version)
+
+
+@pytest.fixture
+def taken(serve: Callable[..., Any], running_jobs: dict[str, Any], version: str) -> Google:
+    """A client of a server that takes jobs, and does not come to run them."""
+    return Google(serve(**running_jobs | {"workers": 0}), version)
 
 
 @pytest.fixture

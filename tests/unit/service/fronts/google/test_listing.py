@@ -1,51 +1,9 @@
-"""The small language of filters, and the order of lists."""
-
-from typing import Any
+"""The order of lists, and their pages."""
 
 import pytest
 
 from tunesmith.errors import SpecError
-from tunesmith.service.fronts.google.listing import matches, ordered, page
-
-JOB: dict[str, Any] = {
-    "displayName": 'my "job"',
-    "state": "JOB_STATE_RUNNING",
-    "createTime": "2026-11-21T18:00:00Z",
-    "maxTrialCount": 12,
-    "labels": {"team": "a", "my_key": "b"},
-}
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "  ",
-        'state="JOB_STATE_RUNNING"',
-        "state=JOB_STATE_RUNNING AND maxTrialCount>9",
-        "state=JOB_STATE_FAILED OR max_trial_count=12",
-        "state=JOB_STATE_FAILED OR labels.team=a AND labels.my_key=b",
-        "NOT state=JOB_STATE_FAILED",
-        "state!=JOB_STATE_FAILED",
-        "(state=x OR labels.team:*) AND NOT (labels.none:*)",
-        'display_name="my \\"job\\""',
-        "displayName:JOB",
-        'create_time>="2026-11-20T00:00:00Z" create_time<"2026-11-22T00:00:00Z"',
-        "labels.team=*",
-    ],
-)
-def test_what_a_filter_describes_passes_it(text: str) -> None:
-    assert matches(text)(JOB)
-    if text.strip():
-        assert not matches(f"NOT ({text})")(JOB)
-
-
-@pytest.mark.parametrize(
-    "text", ["state", "state=", "=x", "(state=x", "state=x)", 'state="x', "AND"]
-)
-def test_what_is_no_filter_is_refused_by_its_field(text: str) -> None:
-    with pytest.raises(SpecError, match="filter"):
-        matches(text)
+from tunesmith.service.fronts.google.listing import ordered, page
 
 
 def test_items_are_ordered_by_several_fields() -> None:

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -41,6 +42,12 @@ JOB: Job = {
         },
     },
 }
+
+
+@pytest.fixture
+def version() -> str:
+    """The only one: Cloud ML Engine has no other."""
+    return "v1"
 
 
 def ended(google: Google, id_: str, until: Until) -> Job:
@@ -130,7 +137,36 @@ def test_only_labels_can_be_changed_and_only_of_the_job_that_was_read(google: Go
     assert google("GET", f"{JOBS}?filter=labels.team%3Da") == {}
 
 
+def test_of_changes_at_once_to_the_job_that_was_read_one_is_made(taken: Google) -> None:
+    etag = taken("POST", JOBS, JOB)["etag"]
+
+    def change(number: int) -> int:
+        body = {"labels": {"team": str(number)}, "etag": etag}
+        path = f"{JOBS}/census?updateMask=labels"
+        return int(taken.client("PATCH", taken.path(path), body).status)
+
+    with ThreadPoolExecutor(8) as pool:
+        statuses = list(pool.map(change, range(8)))
+
+    assert sorted(statuses) == [200, *[409] * 7]
+
+
 def test_an_id_that_is_a_path_leads_nowhere(google: Google) -> None:
     for id_ in ("..%2F..%2Fserver", "%00", ".", "x" * 5000):
         answer = google.client("GET", f"{JOBS}/{id_}")
         assert answer.status in (400, 404)
+
+
+def test_a_job_that_resumes_one_with_other_parameters_is_refused(google: Google) -> None:
+    google("POST", JOBS, JOB)
+    resumed = copy.deepcopy(JOB) | {"jobId": "census_2"}
+    hyper = resumed["trainingInput"]["hyperparameters"]
+    hyper["resumePreviousJobId"] = "census"
+    hyper["params"][0]["maxValue"] = 2
+
+    error = google.refused("POST", JOBS, resumed)
+
+    assert (error["code"], error["status"]) == (400, "INVALID_ARGUMENT")
+    assert "resumePreviousJobId" in error["message"]
+    assert "has other parameters or another metric" in error["message"]
+    assert "census_2" not in [job["jobId"] for job in google("GET", JOBS)["jobs"]]

@@ -1,8 +1,13 @@
 """Vizier's studies over HTTP, of Vertex AI and of the older optimizer API."""
 
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tunesmith.service.fronts.google.papers import Paper, Papers
+from tunesmith.storage import ServedStorage
 
 Google = Any
 Study = dict[str, Any]
@@ -38,7 +43,7 @@ POINT = [
 
 def below(google: Google, name: str, verb: str, body: object = None) -> Any:
     """Ask something of a study or trial."""
-    return google("POST", f"//v1/{name}{verb}", {} if body is None else body)
+    return google("POST", f"{name}{verb}", {} if body is None else body)
 
 
 def suggested(google: Google, study: str, count: int = 1, **more: object) -> list[Any]:
@@ -59,6 +64,68 @@ def measured(step: int, loss: float) -> dict[str, Any]:
 def study(idle: Google) -> str:
     """The name of a new study."""
     return str(idle("POST", "/studies", STUDY)["name"])
+
+
+@pytest.mark.parametrize(
+    ("path", "body"), [("/studies", STUDY), ("/studies?studyId=s", OLDER)], ids=["vertex", "older"]
+)
+def test_a_study_that_a_person_has_deleted_is_gone_and_its_name_is_free(
+    idle: Google, storage: ServedStorage, path: str, body: Study
+) -> None:
+    first = idle("POST", path, body)["name"]
+    storage.delete_study("s")
+
+    listed = idle("GET", "/studies")
+    gone = idle.refused("GET", first)
+    again = idle("POST", path, body)["name"]
+
+    assert listed == {}
+    assert gone["status"] == "NOT_FOUND"
+    assert [study["name"] for study in idle("GET", "/studies")["studies"]] == [again]
+    assert idle("GET", again)["state"] == "ACTIVE"
+
+
+def test_a_client_can_delete_a_study_that_a_person_has_deleted(
+    idle: Google, study: str, storage: ServedStorage
+) -> None:
+    storage.delete_study("s")
+
+    assert idle("DELETE", study) == {}
+
+
+def test_a_name_is_free_although_the_server_was_killed_while_it_made_the_study(
+    idle: Google, tmp_path: Path
+) -> None:
+    (folder,) = [found.parent for found in _made_and_deleted(idle, tmp_path)]
+    left = Paper("titles", "vizier s", "projects/p/locations/us-central1", "1", STUDY, 1.0)
+    Papers(folder).put(left)
+
+    made = idle("POST", "/studies", STUDY)
+
+    assert idle("POST", "/studies:lookup", {"displayName": "s"})["name"] == made["name"]
+
+
+def _made_and_deleted(google: Google, folder: Path) -> list[Path]:
+    """Make a study and delete it; return where the papers of such are."""
+    google("DELETE", google("POST", "/studies", {**STUDY, "displayName": "other"})["name"])
+    return list(folder.rglob("google/studies"))
+
+
+def test_clients_that_make_a_study_at_once_get_the_same(idle: Google) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(lambda _: idle("POST", "/studies", STUDY)["name"], range(8)))
+
+    assert len(set(made)) == 1
+    assert len(idle("GET", "/studies")["studies"]) == 1
+
+
+def test_trials_that_are_deleted_at_once_are_all_gone(idle: Google, study: str) -> None:
+    names = [trial["name"] for trial in suggested(idle, study, 12)]
+
+    with ThreadPoolExecutor(12) as pool:
+        list(pool.map(lambda name: idle("DELETE", name), names))
+
+    assert idle("GET", f"{study}/trials") == {}
 
 
 def test_a_study_of_the_same_name_and_space_is_the_same_study(idle: Google, study: str) -> None:
@@ -105,13 +172,43 @@ def test_contexts_fix_values_and_leave_the_others_open(idle: Google, study: str)
     trials = suggested(idle, study, 2, contexts=contexts)
     error = idle.refused(
         "POST",
-        f"//v1/{study}/trials:suggest",
+        f"{study}/trials:suggest",
         {"clientId": "me", "suggestionCount": 3, "contexts": contexts},
     )
 
     assert [trial["parameters"][2]["value"] for trial in trials] == ["sgd", "adam"]
     assert error["status"] == "INVALID_ARGUMENT"
     assert "contexts" in error["message"]
+
+
+def test_a_client_is_given_its_trials_with_these_values_again(idle: Google, study: str) -> None:
+    contexts = [{"parameters": [{"parameterId": "opt", "value": text}]} for text in ("sgd", "adam")]
+    first = suggested(idle, study, 2, contexts=contexts)
+    below(idle, first[0]["name"], ":complete", {"finalMeasurement": measured(1, 0.5)})
+
+    again = suggested(idle, study, 2, contexts=contexts)
+
+    assert again[1] == first[1]
+    assert again[0]["id"] == "3"
+    assert again[0]["parameters"][2]["value"] == "sgd"
+
+
+def test_what_contexts_leave_open_the_searcher_chooses(idle: Google) -> None:
+    spec = {**STUDY["studySpec"], "algorithm": "GRID_SEARCH"}
+    spec["parameters"] = spec["parameters"][1:]
+    plain, fixed = (
+        idle("POST", "/studies", {"displayName": name, "studySpec": spec})["name"] for name in "ab"
+    )
+    context = {"parameters": [{"parameterId": "opt", "value": "adam"}]}
+
+    as_searched = suggested(idle, plain, 5)
+    with_values = suggested(idle, fixed, 5, contexts=[context] * 5)
+
+    def units(trials: list[Any]) -> list[object]:
+        return [p["value"] for t in trials for p in t["parameters"] if p["parameterId"] == "units"]
+
+    assert units(with_values) == units(as_searched)
+    assert all(context["parameters"][0] in trial["parameters"] for trial in with_values)
 
 
 def test_a_trial_is_measured_and_completed_by_its_last_measurement(
@@ -127,7 +224,7 @@ def test_a_trial_is_measured_and_completed_by_its_last_measurement(
     assert ended["state"] == "SUCCEEDED"
     assert [m["stepCount"] for m in ended["measurements"]] == ["1", "2"]
     assert ended["finalMeasurement"]["metrics"] == [{"metricId": "loss", "value": 0.75}]
-    again = idle.refused("POST", f"//v1/{name}:complete", {})
+    again = idle.refused("POST", f"{name}:complete", {})
     assert (again["code"], again["status"]) == (400, "FAILED_PRECONDITION")
 
 
@@ -143,7 +240,7 @@ def test_a_final_measurement_of_zero_is_one(idle: Google, study: str) -> None:
 
 def test_what_is_wrong_with_a_measurement_is_told_by_its_field(idle: Google, study: str) -> None:
     (trial,) = suggested(idle, study)
-    name = f"//v1/{trial['name']}"
+    name = trial["name"]
 
     faults = {
         "measurement": idle.refused("POST", f"{name}:addTrialMeasurement", {}),
@@ -151,9 +248,9 @@ def test_what_is_wrong_with_a_measurement_is_told_by_its_field(idle: Google, stu
         "stepCount": idle.refused(
             "POST", f"{name}:addTrialMeasurement", {"measurement": {"stepCount": "-1"}}
         ),
-        "clientId": idle.refused("POST", f"//v1/{study}/trials:suggest", {"suggestionCount": 1}),
-        "suggestionCount": idle.refused("POST", f"//v1/{study}/trials:suggest", {"clientId": "a"}),
-        "parameters": idle.refused("POST", f"//v1/{study}/trials", {"parameters": POINT[:1]}),
+        "clientId": idle.refused("POST", f"{study}/trials:suggest", {"suggestionCount": 1}),
+        "suggestionCount": idle.refused("POST", f"{study}/trials:suggest", {"clientId": "a"}),
+        "parameters": idle.refused("POST", f"{study}/trials", {"parameters": POINT[:1]}),
     }
 
     for field, error in faults.items():
@@ -173,9 +270,9 @@ def test_an_infeasible_trial_has_a_reason_and_no_measurement(idle: Google, study
 
 
 def test_trials_of_the_client_s_own_are_run_or_taken_as_they_are(idle: Google, study: str) -> None:
-    waiting = idle("POST", f"//v1/{study}/trials", {"parameters": POINT})
+    waiting = idle("POST", f"{study}/trials", {"parameters": POINT})
     done = idle(
-        "POST", f"//v1/{study}/trials", {"parameters": POINT, "finalMeasurement": measured(3, 0.25)}
+        "POST", f"{study}/trials", {"parameters": POINT, "finalMeasurement": measured(3, 0.25)}
     )
 
     (next_one,) = suggested(idle, study)
@@ -199,7 +296,7 @@ def test_a_hopeless_trial_is_told_to_stop_and_others_are_not(idle: Google) -> No
                 idle, trial["name"], ":addTrialMeasurement", {"measurement": measured(step, loss)}
             )
         operation = below(idle, trial["name"], ":checkTrialEarlyStoppingState")
-        assert idle("GET", f"//v1/{operation['name']}") == operation
+        assert idle("GET", operation["name"]) == operation
         said.append(operation["response"]["shouldStop"])
         below(idle, trial["name"], ":complete")
 
@@ -228,19 +325,19 @@ def test_trials_are_stopped_deleted_and_listed(idle: Google, study: str) -> None
     first, second = suggested(idle, study, 2)
 
     stopping = below(idle, first["name"], ":stop")
-    idle("DELETE", f"//v1/{second['name']}")
+    idle("DELETE", second["name"])
 
     assert stopping["state"] == "STOPPING"
-    listed = idle("GET", f"//v1/{study}/trials")["trials"]
+    listed = idle("GET", f"{study}/trials")["trials"]
     assert [trial["id"] for trial in listed] == ["1"]
-    assert idle.refused("GET", f"//v1/{second['name']}")["code"] == 404
-    assert idle.refused("GET", f"//v1/{study}/trials/x")["code"] == 404
+    assert idle.refused("GET", second["name"])["code"] == 404
+    assert idle.refused("GET", f"{study}/trials/x")["code"] == 404
 
 
 def test_a_deleted_study_leaves_its_name_to_others(idle: Google, study: str) -> None:
-    idle("DELETE", f"//v1/{study}")
+    idle("DELETE", study)
 
-    assert idle.refused("GET", f"//v1/{study}")["code"] == 404
+    assert idle.refused("GET", study)["code"] == 404
     assert idle("POST", "/studies", STUDY)["name"] != study
 
 
@@ -265,9 +362,7 @@ def test_a_study_of_the_older_api_speaks_its_own_words(idle: Google) -> None:
     assert name == "projects/p/locations/us-central1/studies/cloud_tuner"
     assert taken["code"] == 409
     assert "/locations/us-central1/operations/" in operation["name"]
-    assert (
-        idle("GET", f"//v1/{operation['name']}")["response"]["trials"][0]["name"] == trial["name"]
-    )
+    assert idle("GET", operation["name"])["response"]["trials"][0]["name"] == trial["name"]
     assert stops["response"]["shouldStop"] is False
     kinds = [set(parameter) - {"parameter"} for parameter in trial["parameters"]]
     assert kinds == [{"floatValue"}, {"intValue"}]
@@ -277,7 +372,7 @@ def test_a_study_of_the_older_api_speaks_its_own_words(idle: Google) -> None:
         "elapsedTime": "3s",
         "metrics": [{"metric": "val_acc", "value": 0.5}],
     }
-    assert idle("GET", f"//v1/{name}/trials")["trials"][0]["state"] == "COMPLETED"
+    assert idle("GET", f"{name}/trials")["trials"][0]["state"] == "COMPLETED"
 
 
 def test_an_exhausted_study_of_the_older_api_has_no_more_resources(idle: Google) -> None:
@@ -289,7 +384,7 @@ def test_an_exhausted_study_of_the_older_api_has_no_more_resources(idle: Google)
         below(idle, trial["name"], ":complete", {"trial_infeasible": True})
 
     error = idle.refused(
-        "POST", f"//v1/{name}/trials:suggest", {"client_id": "t", "suggestion_count": 1}
+        "POST", f"{name}/trials:suggest", {"client_id": "t", "suggestion_count": 1}
     )
 
     assert (error["code"], error["status"]) == (429, "RESOURCE_EXHAUSTED")

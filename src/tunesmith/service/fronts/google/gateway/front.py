@@ -1,9 +1,12 @@
 """Serves Google's calls over gRPC."""
 
+import re
+import threading
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
-from typing import NoReturn, Self
+from typing import Any, NoReturn, Self
+from urllib.parse import quote, unquote
 
 import grpc
 
@@ -11,20 +14,29 @@ from tunesmith.errors import StorageError
 from tunesmith.service.fronts.google.gateway.schema import calls
 from tunesmith.service.fronts.google.gateway.transcoder import RefusedCall, Transcoder
 
-__all__ = ["Admission", "GrpcFront", "passed_on"]
+__all__ = ["CALLS", "Admission", "GrpcFront", "passed_on"]
 
 Admission = Callable[[Mapping[str, str]], Mapping[str, str]]
 """Given what a call says of itself, returns the headers of its request; raises `RefusedCall`."""
 
-_THREADS = 64
-_LARGEST = 64 * 2**20
+CALLS = 256
+"""How many calls there may be at once; each has a thread."""
+
+_LARGEST_REQUEST = 8 * 2**20  # as the server has it
+_LARGEST_ANSWER = 64 * 2**20
+_LONGEST_MESSAGE = 4000  # of an error: it comes in a head, of which clients take 8 KiB
+_PLAIN = "".join(map(chr, range(0x20, 0x7F))).replace("%", "")
 _GRACE_S = 1.0
 
 
 def passed_on(metadata: Mapping[str, str]) -> Mapping[str, str]:
     """Return who asks as the call says it."""
     wanted = ("authorization", "tunesmith-project")
-    return {name: metadata[name] for name in wanted if name in metadata}
+    headers = {name: metadata[name] for name in wanted if name in metadata}
+    # Without tokens the server answers nobody who comes through a proxy; so it has to be told.
+    if any("forwarded" in name or name in ("via", "x-real-ip") for name in metadata):
+        headers["via"] = "2 grpc"
+    return headers
 
 
 class GrpcFront:
@@ -48,13 +60,14 @@ class GrpcFront:
         pair: tuple[bytes, bytes] | None = None,
     ) -> None:
         self._server = grpc.server(
-            ThreadPoolExecutor(_THREADS, thread_name_prefix="tunesmith-grpc"),
+            _Threads(),
             handlers=[_Calls(transcoder, admit)],
             options=[
                 ("grpc.so_reuseport", 0),
-                ("grpc.max_receive_message_length", _LARGEST),
-                ("grpc.max_send_message_length", _LARGEST),
+                ("grpc.max_receive_message_length", _LARGEST_REQUEST),
+                ("grpc.max_send_message_length", _LARGEST_ANSWER),
             ],
+            maximum_concurrent_rpcs=CALLS,
         )
         try:
             if pair is None:
@@ -63,7 +76,8 @@ class GrpcFront:
                 credentials = grpc.ssl_server_credentials([pair])
                 self.port = self._server.add_secure_port(address, credentials)
         except RuntimeError as error:
-            msg = f"Can't listen on {address} for gRPC: is another server running there? ({error})"
+            or_else = "" if pair is None else ", or its key not that of the certificate"
+            msg = f"Can't listen on {address} for gRPC: is another server running there{or_else}? ({error})"
             raise StorageError(msg) from error
 
     def __enter__(self) -> Self:
@@ -77,6 +91,23 @@ class GrpcFront:
         trace: TracebackType | None,
     ) -> None:
         self._server.stop(_GRACE_S).wait()
+
+
+class _Threads(ThreadPoolExecutor):
+    """A thread for each call. When the process ends, none is waited for that still waits for a server."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **named: Any) -> "Future[Any]":
+        """Run a function."""
+        future: Future[Any] = Future()
+
+        def run() -> None:
+            try:
+                future.set_result(fn(*args, **named))
+            except BaseException as error:
+                future.set_exception(error)
+
+        threading.Thread(target=run, name="tunesmith-grpc", daemon=True).start()
+        return future
 
 
 class _Calls(grpc.GenericRpcHandler):
@@ -98,9 +129,12 @@ class _Calls(grpc.GenericRpcHandler):
                 for key, value in context.invocation_metadata() or ()
                 if isinstance(value, str)
             }
+            gone = threading.Event()
+            if not context.add_callback(gone.set):
+                gone.set()
             try:
-                headers = self._admit(metadata)
-                return self._transcoder.make(call, packed, headers, context.time_remaining())
+                headers, left_s = self._admit(metadata), context.time_remaining()
+                return self._transcoder.make(call, packed, headers, left_s, gone.wait)
             except RefusedCall as refusal:
                 _abort(context, refusal)
 
@@ -116,5 +150,13 @@ def _unserved(name: str) -> RefusedCall:
 
 
 def _abort(context: grpc.ServicerContext, refusal: RefusedCall) -> NoReturn:
-    context.abort(refusal.code, str(refusal))
+    context.abort(refusal.code, _shortened(str(refusal)))
     raise AssertionError("abort raises")
+
+
+def _shortened(message: str) -> str:
+    """Return as much of an error's message as a client takes."""
+    sent = quote(message, safe=_PLAIN, errors="replace")
+    if len(sent) <= _LONGEST_MESSAGE:
+        return unquote(sent)
+    return unquote(re.sub(r"%.?$", "", sent[:_LONGEST_MESSAGE]), errors="ignore") + "..."

@@ -16,7 +16,7 @@ from google.protobuf import (
     wrappers_pb2,
 )
 from google.protobuf.descriptor_pool import DescriptorPool
-from google.protobuf.json_format import MessageToDict, ParseDict, ParseError
+from google.protobuf.json_format import Error, MessageToDict, ParseDict, ParseError
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 from google.protobuf.unknown_fields import UnknownFieldSet
@@ -71,7 +71,12 @@ class Call:
             raise UnreadableError(f"no {self.request.DESCRIPTOR.name}: {error}") from error
         if unknown := _unknown(message):
             raise UnreadableError(f"{unknown}: no such field is known")
-        found: dict[str, Any] = MessageToDict(message, use_integers_for_enums=True)
+        try:
+            found: dict[str, Any] = MessageToDict(
+                message, use_integers_for_enums=True, descriptor_pool=self.pool
+            )
+        except (Error, TypeError, ValueError) as error:  # a time that no calendar has, and the like
+            raise UnreadableError(str(error)) from error
         return found
 
     def write(self, document: Mapping[str, Any]) -> bytes:

@@ -47,7 +47,7 @@ def surroundings(
             yield {
                 "GOOGLE_APPLICATION_CREDENTIALS": str(account.file),
                 _ROOTS: str(certificate.roots),
-                "grpc_proxy": f"http://127.0.0.1:{tunnel.port}",
+                "grpc_proxy": tunnel.url,
                 # What stands in no_proxy counts no longer: the tunnel itself looks there.
                 "no_grpc_proxy": "localhost,127.0.0.1",
             }

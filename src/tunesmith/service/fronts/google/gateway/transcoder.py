@@ -4,7 +4,7 @@ import json
 import re
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -13,14 +13,17 @@ import grpc
 from tunesmith.service.fronts.google.gateway.schema import Call, UnreadableError
 from tunesmith.storage.transport import Answer, ConnectionFault, Transport
 
-__all__ = ["RefusedCall", "Transcoder"]
+__all__ = ["Nap", "RefusedCall", "Transcoder"]
+
+Nap = Callable[[float], bool]
+"""Waits so many seconds; returns whether nobody waits for the answer any more."""
 
 _PATIENCE_S = 120.0
 _SILENCE_S = 60.0
 _NAP_S = 0.25
 # Before the client's own deadline, so that it hears why.
 _MARGIN_S = 0.25
-_AWAY = frozenset({429, 502, 503, 504})
+_AWAY = frozenset({502, 503, 504})
 _NAME = re.compile(r"projects(/[\w.~:@%+-]+)+")
 _BY_STATUS = {
     400: grpc.StatusCode.INVALID_ARGUMENT,
@@ -56,7 +59,12 @@ class Transcoder:
         self._transport = transport
 
     def make(
-        self, call: Call, packed: bytes, headers: Mapping[str, str], left_s: float | None
+        self,
+        call: Call,
+        packed: bytes,
+        headers: Mapping[str, str],
+        left_s: float | None,
+        nap: Nap,
     ) -> bytes:
         """Make a call and return its answer.
 
@@ -65,6 +73,7 @@ class Transcoder:
             packed: The request.
             headers: Who asks.
             left_s: How long the client waits for the answer; None for as long as it takes.
+            nap: Lets time go by while the server is away.
 
         Raises:
             RefusedCall: it ends in an error.
@@ -74,7 +83,7 @@ class Transcoder:
         except UnreadableError as error:
             raise RefusedCall(grpc.StatusCode.INVALID_ARGUMENT, str(error)) from error
         verb, path, body = _request(call, document)
-        answer = self._answered(verb, path, headers, body, left_s)
+        answer = self._answered(verb, path, headers, body, left_s=left_s, nap=nap)
         if answer.status >= 300:
             raise _refusal(answer)
         try:
@@ -89,7 +98,9 @@ class Transcoder:
         path: str,
         headers: Mapping[str, str],
         body: bytes,
+        *,
         left_s: float | None,
+        nap: Nap,
     ) -> Answer:
         """Send a request until it is answered, also while the server starts anew; return the answer."""
         sent = {"Content-Type": "application/json", **headers}
@@ -104,15 +115,14 @@ class Transcoder:
                 silence_s = max(_MARGIN_S, min(_SILENCE_S, end - time.monotonic()))
                 answer = self._transport.send(verb, path, sent, body, timeout_s=silence_s)
             except ConnectionFault as fault:
-                why = str(fault)
+                why, hopeless = str(fault), fault.hopeless
             else:
                 if answer.status not in _AWAY:
                     return answer
-                why = str(_refusal(answer))
-            if time.monotonic() + _NAP_S >= end:
+                why, hopeless = str(_refusal(answer)), False
+            if hopeless or time.monotonic() + _NAP_S >= end or nap(_NAP_S):
                 msg = f"The server of Tunesmith can't be reached: {why}"
                 raise RefusedCall(grpc.StatusCode.UNAVAILABLE, msg)
-            time.sleep(_NAP_S)
 
 
 def _request(call: Call, document: dict[str, Any]) -> tuple[str, str, bytes]:

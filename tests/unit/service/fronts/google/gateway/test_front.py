@@ -14,7 +14,7 @@ from google.protobuf.json_format import MessageToDict, ParseDict
 
 from tunesmith.errors import StorageError
 from tunesmith.service.fronts.google.gateway.account import Account
-from tunesmith.service.fronts.google.gateway.front import GrpcFront, passed_on
+from tunesmith.service.fronts.google.gateway.front import CALLS, GrpcFront, passed_on
 from tunesmith.service.fronts.google.gateway.schema import calls
 from tunesmith.service.fronts.google.gateway.surroundings import surroundings
 from tunesmith.service.fronts.google.gateway.transcoder import Transcoder
@@ -144,6 +144,87 @@ def test_a_port_that_is_taken_is_told() -> None:
         pytest.raises(StorageError, match="another server"),
     ):
         GrpcFront(Transcoder(wires), passed_on, f"127.0.0.1:{front.port}")
+
+
+def test_a_long_list_of_faults_is_told_as_far_as_a_client_takes_it(ask: Ask) -> None:
+    parameter = {"doubleValueSpec": {"minValue": 2, "maxValue": 1}}
+    parameters = [{"parameterId": f"größe{i}", **parameter} for i in range(300)]
+
+    code, words = refused(
+        ask,
+        "v1.VizierService/CreateStudy",
+        {
+            "parent": PARENT,
+            "study": {"displayName": "s", "studySpec": {**SPEC, "parameters": parameters}},
+        },
+    )
+
+    assert code is grpc.StatusCode.INVALID_ARGUMENT
+    assert words.startswith("studySpec.parameters[0]")
+    assert words.endswith("...")
+
+
+def test_a_server_without_tokens_hears_of_a_proxy_before_the_front(
+    serve: Callable[..., Any],
+) -> None:
+    wires = Wires(serve().url)
+    with (
+        contextlib.closing(wires),
+        GrpcFront(Transcoder(wires), passed_on, "127.0.0.1:0") as front,
+        grpc.insecure_channel(f"127.0.0.1:{front.port}") as channel,
+    ):
+        call: Any = channel.unary_unary("/google.cloud.location.Locations/ListLocations")
+        direct = call(b"\x0a\x0aprojects/p", timeout=20)
+        with pytest.raises(grpc.RpcError) as error:
+            call(b"\x0a\x0aprojects/p", timeout=20, metadata=[("x-forwarded-for", "1.2.3.4")])
+
+    found: Any = error.value
+    assert b"projects/p/locations" in direct
+    assert found.code() is grpc.StatusCode.UNAUTHENTICATED
+
+
+def test_many_calls_at_once_share_the_connections_to_the_server(
+    serve: Callable[..., Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    wires = Wires(serve().url, threads=CALLS)
+    with (
+        contextlib.closing(wires),
+        GrpcFront(Transcoder(wires), passed_on, "127.0.0.1:0") as front,
+        grpc.insecure_channel(f"127.0.0.1:{front.port}") as channel,
+    ):
+        call: Any = channel.unary_unary("/google.cloud.location.Locations/ListLocations")
+        under_way = [call.future(b"\x0a\x0aprojects/p", timeout=20) for _ in range(60)]
+        answers = [made.result() for made in under_way]
+
+    assert len(answers) == 60
+    assert "pool is full" not in caplog.text
+
+
+# A server that takes connections and says nothing, a call to it, and the end of the front.
+ENDS = """\
+import socket, threading, grpc
+from tunesmith.service.fronts.google.gateway.front import GrpcFront, passed_on
+from tunesmith.service.fronts.google.gateway.transcoder import Transcoder
+from tunesmith.storage.transport import Wires
+
+silent = socket.create_server(("127.0.0.1", 0))
+wires = Wires(f"http://127.0.0.1:{silent.getsockname()[1]}")
+with GrpcFront(Transcoder(wires), passed_on, "127.0.0.1:0") as front:
+    channel = grpc.insecure_channel(f"127.0.0.1:{front.port}")
+    call = channel.unary_unary("/google.cloud.location.Locations/ListLocations")
+    made = call.future(b"\\x0a\\x0aprojects/p")
+    asked, _ = silent.accept()
+    made.cancel()
+print("over")
+"""
+
+
+def test_a_front_ends_at_once_although_the_server_is_silent() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", ENDS], capture_output=True, text=True, timeout=30, check=True
+    )
+
+    assert done.stdout == "over\n"
 
 
 # A program of gRPC and google-auth alone, as Google's clients use them.

@@ -112,3 +112,16 @@ def test_an_answer_may_say_more_than_the_schema_knows() -> None:
 def test_what_is_no_answer_is_refused() -> None:
     with pytest.raises(UnreadableError):
         call("VizierService/GetStudy").write({"state": "NO_SUCH_STATE_AT_ALL", "name": 5})
+
+
+@pytest.mark.parametrize("field", ["create_time", "details"])
+def test_values_that_json_has_no_words_for_are_refused(field: str) -> None:
+    create = call("JobService/CreateCustomJob")
+    request: Any = create.request()
+    if field == "create_time":
+        request.custom_job.create_time.seconds = 10**18
+    else:
+        request.custom_job.error.details.add(type_url="type.googleapis.com/x.Y", value=b"12")
+
+    with pytest.raises(UnreadableError):
+        create.read(request.SerializeToString())

@@ -57,9 +57,6 @@ class Clock:
         self._now += 1.0
         return self._now
 
-    def sleep(self, _seconds: float) -> None:
-        pass
-
 
 Ask = Callable[..., Any]
 
@@ -74,11 +71,16 @@ def ask(server: Server, monkeypatch: pytest.MonkeyPatch) -> Ask:
     """Makes a call; a nap takes no time."""
     monkeypatch.setattr(transcoder, "time", Clock())
 
-    def make(name: str, request: dict[str, Any], left_s: float | None = None) -> Any:
+    def make(
+        name: str,
+        request: dict[str, Any],
+        left_s: float | None = None,
+        nap: Callable[[float], bool] = lambda _: False,
+    ) -> Any:
         call = calls()[f"/google.cloud.{name}"]
         packed = ParseDict(request, call.request(), descriptor_pool=call.pool)
         headers = {"Authorization": "Bearer t"}
-        made = Transcoder(server).make(call, packed.SerializeToString(), headers, left_s)
+        made = Transcoder(server).make(call, packed.SerializeToString(), headers, left_s, nap)
         return call.response.FromString(made)
 
     return make
@@ -194,3 +196,33 @@ def test_the_client_hears_why_before_its_deadline(ask: Ask, server: Server) -> N
 
     assert refused.value.code is grpc.StatusCode.UNAVAILABLE
     assert 1 < len(server.sent) < 10
+
+
+def test_a_client_that_is_gone_is_waited_for_no_longer(ask: Ask, server: Server) -> None:
+    server.answers = [ConnectionFault("refused")] * 100
+    name = f"{PARENT}/studies/1"
+
+    with pytest.raises(RefusedCall):
+        ask("aiplatform.v1.VizierService/GetStudy", {"name": name}, nap=lambda _: True)
+
+    assert len(server.sent) == 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [
+        (ConnectionFault("no TLS", hopeless=True), grpc.StatusCode.UNAVAILABLE),
+        # Wrong tokens come too fast: whoever sends them would hold all threads.
+        (Answer(429, {}, b""), grpc.StatusCode.RESOURCE_EXHAUSTED),
+    ],
+)
+def test_what_will_not_pass_is_not_waited_for(
+    ask: Ask, server: Server, fault: Answer | ConnectionFault, code: grpc.StatusCode
+) -> None:
+    server.answers = [fault]
+
+    with pytest.raises(RefusedCall) as refused:
+        ask("aiplatform.v1.VizierService/GetStudy", {"name": f"{PARENT}/studies/1"})
+
+    assert refused.value.code is code
+    assert len(server.sent) == 1
