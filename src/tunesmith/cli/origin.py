@@ -14,7 +14,6 @@ from urllib.parse import quote
 
 from tunesmith.errors import NotFoundError, StorageError
 from tunesmith.execution import study_directory
-from tunesmith.specs.google import read_google
 from tunesmith.storage import Storage, files_root, is_remote
 from tunesmith.study import Study
 
@@ -107,6 +106,9 @@ def keep_document(study: Study, file: Path | None) -> None:
     Raises:
         StorageError: the folder can't be written.
     """
+    # Reading documents loads all that can be said in them; most commands only look.
+    from tunesmith.specs.google import read_google  # noqa: PLC0415
+
     found = None if file is None or study.history.trials else read_google(file)
     if found is None or file is None:
         return
