@@ -202,9 +202,14 @@ class Tuner:
         directory = self._executor.directory(trial.number)
         collector = self._collector(directory, started=time.time())
         run = self._running[trial.number] = _Running(trial, collector)
+        # Now, where it still lies, since a tuner that is killed once the next attempt has begun leaves
+        # two that nobody has read; and then, what was written until the start.
+        self._salvage(run, directory)
         self._executor.start(trial)
         self._observe(TrialStarted(trial))
-        self._salvage(run, earlier_directory(directory, trial.attempt - 1))
+        verdict = self._salvage(run, earlier_directory(directory, trial.attempt - 1))
+        if verdict is not None:
+            self._heed_at_once(run, verdict)
 
     def _collector(self, directory: Path, started: float) -> Collector:
         spec = self._study.spec
@@ -216,14 +221,15 @@ class Tuner:
         )
         return Collector(directory, request, self._reading.sources)
 
-    def _salvage(self, run: _Running, directory: Path) -> None:
+    def _salvage(self, run: _Running, directory: Path) -> Verdict | None:
         """Store what the attempt before had measured when its tuner died, which nobody may have read."""
         before = run.trial.attempt - 1
         if before < 1 or (run.trial.number, before) in self._read or not directory.is_dir():
-            return
+            return None
         batch = self._collector(directory, started=time.time()).read(final=True)
-        if batch.measurements:
-            self._heed_at_once(run, self._store(run, batch.measurements, of_attempt=before))
+        return (
+            self._store(run, batch.measurements, of_attempt=before) if batch.measurements else None
+        )
 
     # Following
 
