@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from tunesmith.errors import StorageError
-from tunesmith.model import Algorithm, StudyState, TrialState
+from tunesmith.execution.workdir import prepare
+from tunesmith.model import Algorithm, StudyState, Trial, TrialState
 from tunesmith.space import Categorical, Discrete
 from tunesmith.study import Study
 from tunesmith.tuner import BestChanged, Haste, TrialEnded, TrialMeasured, TrialStarted
@@ -375,6 +376,28 @@ def test_if_the_trials_folder_fails_the_trial_goes_back(make: Make, tmp_path: Pa
         setting.tuner.work()
 
     assert states(setting) == ["queued"]
+
+
+def test_what_nobody_had_read_is_kept_if_the_tuner_is_killed_at_the_next_start_as_well(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    setting = make("true", max_trials=1)
+    directory = setting.executor.directory(1)
+    first = setting.person.ask()
+    prepare(directory, first)
+    (directory / "stdout").write_text("step=1 y=5\n")
+    setting.study.storage.requeue(setting.study.name, 1, first.attempt, "its tuner was killed")
+
+    def killed_at_the_start(trial: Trial) -> None:
+        prepare(directory, trial)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(setting.executor, "start", killed_at_the_start)
+    with pytest.raises(KeyboardInterrupt):
+        setting.tuner.work()
+
+    measured = setting.person.measurements(1)
+    assert [(m.step, m.metrics) for m in measured] == [(1, {"y": 5.0})]
 
 
 def test_an_observer_that_raises_leaves_no_process(
