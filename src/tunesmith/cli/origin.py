@@ -134,7 +134,7 @@ def origin_of(storage: Storage, study: str) -> Origin | None:
 
 def origin_at(client: "HttpClient", study: str) -> Origin | None:
     """Return where a study at a server comes from, or a job that tunes nothing; see `origin_of`."""
-    with contextlib.suppress(NotFoundError):  # or a server that knows no origins
+    with contextlib.suppress(NotFoundError):
         name = quote(study, safe="", errors="replace")
         return _of_server(client.document("GET", f"/origins/{name}"))
     return None
@@ -152,8 +152,7 @@ def origins(storage: Storage) -> Mapping[str, Origin]:
 
 def served_origins(client: "HttpClient") -> Iterator[Origin]:
     """Yield what clients of Google's have made at a server, also jobs that tune nothing."""
-    with contextlib.suppress(NotFoundError):  # an older server
-        yield from map(_of_server, client.document("GET", "/origins"))
+    yield from map(_of_server, client.document("GET", "/origins"))
 
 
 def study_called(storage: Storage, text: str) -> str:
